@@ -1,0 +1,86 @@
+// A cursor over untrusted bytes and a builder for our own: big-endian integers and NUL-terminated strings,
+// as the frontend/backend protocol has them.
+
+/** Thrown by a cursor that was asked for more than there is. Callers turn it into a protocol violation. */
+export class ShortRead extends Error {}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Strict UTF-8, or null. A byte order mark is a character like any other. */
+export function decodeUtf8(bytes: Uint8Array): string | null {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+export class Cursor {
+  readonly #bytes: Buffer;
+  #at: number;
+
+  constructor(bytes: Buffer, start = 0) {
+    this.#bytes = bytes;
+    this.#at = start;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  readUint8(): number {
+    return this.#bytes.readUInt8(this.#take(1));
+  }
+
+  readInt16(): number {
+    return this.#bytes.readInt16BE(this.#take(2));
+  }
+
+  readUint16(): number {
+    return this.#bytes.readUInt16BE(this.#take(2));
+  }
+
+  readInt32(): number {
+    return this.#bytes.readInt32BE(this.#take(4));
+  }
+
+  readUint32(): number {
+    return this.#bytes.readUInt32BE(this.#take(4));
+  }
+
+  /** A view of the next `length` bytes; not a copy. */
+  readBytes(length: number): Buffer {
+    if (length < 0) throw new ShortRead();
+    const start = this.#take(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** The bytes before the next NUL, which is consumed; not a copy. */
+  readCStringBytes(): Buffer {
+    const end = this.#bytes.indexOf(0, this.#at);
+    if (end < 0) throw new ShortRead();
+    const bytes = this.#bytes.subarray(this.#at, end);
+    this.#at = end + 1;
+    return bytes;
+  }
+
+  #take(length: number): number {
+    const start = this.#at;
+    if (length > this.#bytes.length - start) throw new ShortRead();
+    this.#at = start + length;
+    return start;
+  }
+}
+
+/** One big-endian Int32 as four bytes. */
+export function int32(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+}
+
+/** UTF-8 bytes and a NUL. Throws on a NUL inside: it would end the string early and shift what follows. */
+export function cstring(text: string): Buffer {
+  if (text.includes('\0')) throw new RangeError('a protocol string cannot hold a NUL');
+  return Buffer.from(`${text}\0`, 'utf8');
+}
