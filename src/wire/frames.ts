@@ -1,0 +1,75 @@
+// Cuts a client's byte stream into whole frames (PostgreSQL manual, "Message Formats": Byte1 tag, Int32 length, body).
+// What is judged is a whole frame and what is forwarded are the same bytes, however the network split them.
+import { CountersignError } from '../base/errors.ts';
+
+/** Tag byte and Int32 length that counts itself. */
+export const HEADER_LENGTH = 5;
+
+export interface Frame {
+  readonly tag: number;
+  /** The whole frame, header included; a view of received bytes where they came in one piece. */
+  readonly bytes: Buffer;
+}
+
+export class FrameReader {
+  readonly #maxFrameLength: number;
+  #chunks: Buffer[] = [];
+  #buffered = 0;
+
+  /** `maxFrameLength`: bytes a frame may have, header included. */
+  constructor(maxFrameLength: number) {
+    this.#maxFrameLength = maxFrameLength;
+  }
+
+  /** Bytes received and not yet handed out as frames. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    this.#chunks.push(chunk);
+    this.#buffered += chunk.length;
+  }
+
+  /**
+   * The next whole frame, or null until more bytes come.
+   * Throws CountersignError `protocol_violation` or `limit` on a length that cannot be: before anything is allocated for it.
+   */
+  next(): Frame | null {
+    if (this.#buffered < HEADER_LENGTH) return null;
+    const first = this.#head(HEADER_LENGTH);
+    const bodyLength = first.readInt32BE(1);
+    if (bodyLength < 4) throw new CountersignError('protocol_violation', 'invalid message length');
+    const frameLength = bodyLength + 1;
+    if (frameLength > this.#maxFrameLength) {
+      throw new CountersignError(
+        'limit',
+        `message of ${frameLength} bytes is over the limit of ${this.#maxFrameLength}`,
+        {
+          hint: 'Raise limits.frame in the proxy’s configuration, or send less at once.',
+        },
+      );
+    }
+    if (this.#buffered < frameLength) return null;
+    const whole = this.#head(frameLength);
+    const bytes = whole.length === frameLength ? whole : whole.subarray(0, frameLength);
+    const rest = whole.subarray(frameLength);
+    if (rest.length > 0) this.#chunks[0] = rest;
+    else this.#chunks.shift();
+    this.#buffered -= frameLength;
+    return { tag: bytes[0] as number, bytes };
+  }
+
+  /** The first chunk, made at least `length` bytes long by joining what follows. */
+  #head(length: number): Buffer {
+    const first = this.#chunks[0] as Buffer;
+    if (first.length >= length) return first;
+    let have = 0;
+    let count = 0;
+    while (have < length) have += (this.#chunks[count++] as Buffer).length;
+    const joined = Buffer.concat(this.#chunks.slice(0, count), have);
+    this.#chunks.splice(0, count, joined);
+    return joined;
+  }
+}

@@ -1,0 +1,93 @@
+// Reads the headers of what a server sends and passes the rest on as it came: no DataRow is ever decoded or copied.
+// The owner is told of each message as its header is seen; only the few messages that it names are handed over whole.
+import { CountersignError } from '../base/errors.ts';
+import { BACKEND } from './backend.ts';
+import { HEADER_LENGTH } from './frames.ts';
+
+/** Messages whose body the owner reads, and may replace. All are small; a larger one than this is passed unread. */
+const WHOLE: ReadonlySet<number> = new Set([
+  BACKEND.CommandComplete,
+  BACKEND.ErrorResponse,
+  BACKEND.ParameterStatus,
+  BACKEND.ReadyForQuery,
+]);
+const WHOLE_MAX_LENGTH = 1024 * 1024;
+
+export interface ScannerOwner {
+  /** A message of which only tag and frame length (header included) are looked at. */
+  onHeader(tag: number, frameLength: number): void;
+  /** A whole message; what is returned goes out in its place. */
+  onWhole(tag: number, frame: Buffer): Buffer;
+}
+
+export class ServerScanner {
+  readonly #owner: ScannerOwner;
+  /** Bytes of a passed message's body that are still to come. */
+  #passing = 0;
+  /** The beginning of a message that has not come whole; never forwarded before it has. */
+  #held: Buffer[] = [];
+  #heldLength = 0;
+
+  constructor(owner: ScannerOwner) {
+    this.#owner = owner;
+  }
+
+  /** What may go to the client now, in order; views of `chunk` wherever nothing was replaced. */
+  scan(chunk: Buffer): Buffer[] {
+    let bytes = chunk;
+    if (this.#held.length > 0) {
+      this.#held.push(chunk);
+      this.#heldLength += chunk.length;
+      if (this.#heldLength < this.#wanted()) return [];
+      bytes = Buffer.concat(this.#held, this.#heldLength);
+      this.#held = [];
+      this.#heldLength = 0;
+    }
+    const out: Buffer[] = [];
+    let from = 0;
+    let at = Math.min(this.#passing, bytes.length);
+    this.#passing -= at;
+    while (at < bytes.length) {
+      if (bytes.length - at < HEADER_LENGTH) break;
+      const tag = bytes[at] as number;
+      const frameLength = bytes.readUInt32BE(at + 1) + 1;
+      if (frameLength < HEADER_LENGTH) {
+        throw new CountersignError('upstream_unavailable', 'the database server sent a malformed message');
+      }
+      const end = at + frameLength;
+      if (WHOLE.has(tag) && frameLength <= WHOLE_MAX_LENGTH) {
+        if (end > bytes.length) break;
+        const frame = bytes.subarray(at, end);
+        const instead = this.#owner.onWhole(tag, frame);
+        if (instead !== frame) {
+          if (at > from) out.push(bytes.subarray(from, at));
+          if (instead.length > 0) out.push(instead);
+          from = end;
+        }
+      } else {
+        this.#owner.onHeader(tag, frameLength);
+        if (end > bytes.length) {
+          this.#passing = end - bytes.length;
+          at = bytes.length;
+          break;
+        }
+      }
+      at = end;
+    }
+    if (at > from) out.push(bytes.subarray(from, at));
+    if (at < bytes.length) {
+      // Copied: a view would keep the whole chunk alive for a few bytes.
+      this.#held = [Buffer.from(bytes.subarray(at))];
+      this.#heldLength = bytes.length - at;
+    }
+    return out;
+  }
+
+  /** How many bytes make what is held worth looking at again. */
+  #wanted(): number {
+    if (this.#heldLength < HEADER_LENGTH) return HEADER_LENGTH;
+    const start = this.#held[0] as Buffer;
+    const head = start.length >= HEADER_LENGTH ? start : Buffer.concat(this.#held, this.#heldLength);
+    return WHOLE.has(head[0] as number) ? head.readUInt32BE(1) + 1 : HEADER_LENGTH;
+  }
+}
