@@ -1,0 +1,108 @@
+// Rule files: for every broken one exactly the complaints expected, with their places and carets.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { formatProblem, ProblemsError } from '../../src/base/problem.ts';
+import { loadRules } from '../../src/rules/load.ts';
+
+const VECTORS = 'test/vectors/rules';
+const folder = mkdtempSync(join(tmpdir(), 'countersign-rules-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let written = 0;
+function pack(text: string): string {
+  const file = join(folder, `${written++}.yaml`);
+  writeFileSync(file, text);
+  return file;
+}
+
+function problemsOf(files: readonly string[]): string {
+  try {
+    loadRules(files);
+  } catch (error) {
+    if (error instanceof ProblemsError && error.code === 'rules')
+      return `${error.problems.map(formatProblem).join('\n')}\n`;
+    throw error;
+  }
+  return '';
+}
+
+describe('broken packs', () => {
+  test.each(readdirSync(`${VECTORS}/broken`).filter((name) => name.endsWith('.yaml')))('%s', (name) => {
+    const file = `${VECTORS}/broken/${name}`;
+    expect(problemsOf([file])).toBe(readFileSync(file.replace(/yaml$/, 'expected'), 'utf8'));
+  });
+
+  test('all problems of all files come at once', () => {
+    const all = problemsOf([`${VECTORS}/broken/empty.yaml`, 'nowhere.yaml', `${VECTORS}/broken/yaml.yaml`]);
+    expect(all.split('\n').map((line) => line.split(':')[0])).toEqual([
+      `${VECTORS}/broken/empty.yaml`,
+      'nowhere.yaml',
+      `${VECTORS}/broken/yaml.yaml`,
+      `${VECTORS}/broken/yaml.yaml`,
+      '',
+    ]);
+  });
+
+  test('a name may not be used in two packs', () => {
+    const text = 'version: 1\nrules: [ { name: a, when: "true", action: hold } ]\n';
+    expect(problemsOf([pack(text), pack(text)])).toContain('rule "a" is defined already at');
+  });
+
+  test('a file that is nested without end is one problem, not a crash', () => {
+    const file = pack(`version: 1\nrules: ${'['.repeat(100_000)}`);
+    expect(problemsOf([file])).toBe(`${file}:2:70: nested too deeply\n`);
+  });
+
+  test('no files, a folder, not UTF-8', () => {
+    expect(problemsOf([])).toContain('no rule file is named');
+    expect(problemsOf(['test'])).toBe('test: is a folder, not a file\n');
+    const file = join(folder, 'latin1.yaml');
+    writeFileSync(file, Buffer.from('version: 1 # \xff', 'latin1'));
+    expect(problemsOf([file])).toBe(`${file}: is not UTF-8 text\n`);
+  });
+});
+
+test('what nobody can have meant is warned of', () => {
+  expect(loadRules([`${VECTORS}/good/warnings.yaml`]).warnings.map(formatProblem)).toEqual([
+    `${VECTORS}/good/warnings.yaml:2:1: allows nothing, so it stops every statement: a pack that only adds objections says "default: allow"`,
+    `${VECTORS}/good/warnings.yaml:4:26: rule "never" can never fire: its condition is always false`,
+    `${VECTORS}/good/warnings.yaml:5:85: has no effect on a rule whose action is deny`,
+  ]);
+});
+
+describe('the hash', () => {
+  const hash = (text: string) => loadRules([pack(text)]).hash;
+  const base =
+    'version: 1\nrules:\n  - { name: a, when: "true", action: hold }\n  - { name: b, when: "true", action: deny }\n';
+
+  test('does not depend on comments, layout, or the order of rules', () => {
+    expect(hash(base)).toMatch(/^sha256:[0-9a-f]{64}$/);
+    const other =
+      '# c\nrules:\n- {action: deny, when: "true", name: b}\n- {name: a,\n   when: "true", action: hold}\nversion: 1\n';
+    expect(hash(other)).toBe(hash(base));
+  });
+
+  test.each([
+    ['the action', base.replace('deny', 'allow')],
+    ['a condition', base.replace('"true"', '"false"')],
+    ['the default', `${base}default: deny\n`],
+    ['whether the pack is enforced', `${base}enforce: false\n`],
+    ['whether a rule is enforced', base.replace('action: deny', 'action: deny, enforce: false')],
+    ['who approves', base.replace('action: hold', 'action: hold, approvals: { count: 2 }')],
+    ['what is recorded', base.replace('action: deny', 'action: deny, record: digest')],
+    ['the message', base.replace('action: deny', 'action: deny, message: no')],
+  ])('depends on %s', (_what, text) => {
+    expect(hash(text)).not.toBe(hash(base));
+  });
+
+  test('of two packs does not depend on the order in which they are named', () => {
+    const [a, b] = [
+      pack(base),
+      pack('version: 1\ndefault: allow\nrules: [ { name: c, when: "true", action: hold } ]'),
+    ];
+    expect(loadRules([a, b]).hash).toBe(loadRules([b, a]).hash);
+    expect(loadRules([a, b]).hash).not.toBe(loadRules([a]).hash);
+  });
+});

@@ -1,0 +1,90 @@
+// The packs that ship: fact by fact, what each makes of every class of statement. Their case files, which begin at SQL,
+// are run by cases.test.ts.
+import { describe, expect, test } from 'vitest';
+import { loadRules } from '../../src/rules/load.ts';
+import { type Facts, STATEMENT_CLASSES, type StatementClass, type Unknown } from '../../src/sql/facts.ts';
+import { facts, session, unknown } from './facts.ts';
+
+const standard = loadRules(['rules/default.yaml']);
+const observe = loadRules(['rules/observe.yaml']);
+
+const BY_CLASS: Readonly<Record<StatementClass, string>> = {
+  read: 'ordinary',
+  write: 'ordinary',
+  import: 'ordinary',
+  session: 'ordinary',
+  transaction: 'ordinary',
+  maintenance: 'ordinary',
+  notify: 'ordinary',
+  ddl: 'schema-changes',
+  privilege: 'privileges',
+  export: 'exports',
+  code: 'code',
+  admin: 'administration',
+  unknown: 'not-understood',
+};
+
+const read = (...relations: [string | null, string][]): Partial<Facts> => ({
+  collects: true,
+  relations: relations.map(([schema, name]) => ({ schema, name, use: 'read' })),
+});
+
+const CASES: readonly (readonly [string, Facts | Unknown, string])[] = [
+  ...STATEMENT_CLASSES.map((name) => [name, facts({ classes: [name] }), BY_CLASS[name]] as const),
+  ...STATEMENT_CLASSES.filter((name) => BY_CLASS[name] !== 'ordinary').map(
+    (name) => [`read and ${name}`, facts({ classes: ['read', name] }), BY_CLASS[name]] as const,
+  ),
+  ['no class at all', facts({ classes: [] }), 'default'],
+  ['not parsed', unknown, 'not-understood'],
+  ['temporary table', facts({ classes: ['ddl'], temporary: true }), 'ordinary'],
+  ['temporary table and code', facts({ classes: ['ddl', 'code'], temporary: true }), 'code'],
+  ['lexing setting', facts({ classes: ['session'], lexing: true }), 'lexing'],
+  ['LIMIT 10000', facts({ limit: 10_000 }), 'ordinary'],
+  ['LIMIT 10001', facts({ limit: 10_001 }), 'large-limits'],
+  ['LIMIT beyond any integer', facts({ limit: 1e300 }), 'large-limits'],
+  ['WHERE that is real', facts({ classes: ['write'], where: 'real' }), 'ordinary'],
+  ['WHERE that is constant', facts({ classes: ['write'], where: 'constant' }), 'mass-writes'],
+  ['no WHERE', facts({ classes: ['write'], where: 'none' }), 'mass-writes'],
+  ['gathers from a table', facts(read([null, 'users'])), 'gathered-rows'],
+  ['gathers from the catalog', facts(read(['pg_catalog', 'pg_class'], [null, 'pg_attribute'])), 'ordinary'],
+  [
+    'gathers from a table beside the catalog',
+    facts(read(['pg_catalog', 'pg_class'], ['shop', 'users'])),
+    'gathered-rows',
+  ],
+  ['gathers from a table called like the catalog', facts(read(['shop', 'pg_class'])), 'gathered-rows'],
+  ['gathers from nothing stored', facts(read()), 'ordinary'],
+];
+
+describe('the default pack', () => {
+  test('loads without a warning', () => expect(standard.warnings).toEqual([]));
+
+  test.each(CASES)('%s', (_what, statement, rule) => {
+    const verdict = standard.judge(statement, session());
+    expect(verdict.rule).toBe(rule);
+    expect(verdict.action).toBe(rule === 'ordinary' ? 'allow' : rule === 'lexing' ? 'deny' : 'hold');
+    expect(verdict.approvals).toEqual({ count: 1, groups: [], reasonRequired: false });
+    if (rule !== 'ordinary') expect(verdict.message).toMatch(/^[A-Z].{40,}\.$/);
+  });
+
+  test('every rule is covered here', () => {
+    expect([...new Set(CASES.map(([, , rule]) => rule))].toSorted()).toEqual(
+      [...standard.names, 'default'].toSorted(),
+    );
+  });
+});
+
+describe('the observing pack', () => {
+  test('loads without a warning, with all rules of the default pack', () => {
+    expect(observe.warnings).toEqual([]);
+    expect(observe.names).toEqual(standard.names);
+  });
+
+  test.each(CASES)('%s', (_what, statement, rule) => {
+    const would = standard.judge(statement, session());
+    expect(observe.judge(statement, session())).toMatchObject({
+      action: 'allow',
+      wouldHave: rule === 'ordinary' ? null : { action: would.action, rule },
+    });
+  });
+});
