@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { canonicalJson, type JsonObject } from '../../src/audit/canonical.ts';
+import { encodeRecord, LEAF_MAX_BYTES } from '../../src/audit/leaf.ts';
+import type { RecordDraft } from '../../src/audit/record.ts';
+import { shapeProblem } from '../../src/audit/shape.ts';
+import { EACH_TYPE, intent, open, outcome } from './drafts.ts';
+
+const COMMON = { seq: 7, node: 'node1', epoch: 1, timeMs: Date.UTC(2026, 10, 22, 9, 30), monoUs: 123 };
+
+interface Opening {
+  readonly [name: string]: { readonly salt: string; readonly value: unknown };
+}
+
+function leafOf(draft: RecordDraft): JsonObject {
+  return JSON.parse(encodeRecord(draft, COMMON).leaf) as JsonObject;
+}
+
+function openingOf(draft: RecordDraft): Opening {
+  return JSON.parse(encodeRecord(draft, COMMON).opening ?? 'null') as Opening;
+}
+
+describe('a leaf', () => {
+  it.each(EACH_TYPE.map((draft, i) => [draft.type, i, draft] as const))(
+    'of %s is canonical and has its shape (%i)',
+    (type, _i, draft) => {
+      const { leaf } = encodeRecord(draft, COMMON);
+      const value = JSON.parse(leaf) as JsonObject;
+      expect(leaf).toBe(canonicalJson(value));
+      expect(shapeProblem(value)).toBeNull();
+      expect(value).toMatchObject({
+        type,
+        seq: 7,
+        node: 'node1',
+        epoch: 1,
+        mono: 123,
+        v: 1,
+        time: '2026-11-22T09:30:00.000Z',
+      });
+    },
+  );
+
+  it('says everything of a statement and of who asks', () => {
+    expect(leafOf(intent())).toMatchObject({
+      who: {
+        agent: 'reporting-bot',
+        owner: 'alice@example.com',
+        on_behalf_of: ['carol@example.com'],
+        authenticated_by: 'scram-sha-256',
+        client_address: '127.0.0.1:50000',
+        database: 'shop',
+        role: 'app',
+      },
+      classes: ['read'],
+      tags: ['SELECT'],
+      rule: 'default',
+      verdict: 'allow',
+      fate: 'forward',
+      relations: [{ schema: null, name: 'customer', use: 'read' }],
+    });
+  });
+
+  it('is canonical whatever the client called itself', () => {
+    const text = fc.string({ unit: 'binary', maxLength: 40 });
+    fc.assert(
+      fc.property(text, fc.dictionary(text, text), (name, startup) => {
+        const draft: RecordDraft = { ...open, applicationName: name, startup };
+        const { leaf } = encodeRecord(draft, COMMON);
+        expect(leaf).toBe(canonicalJson(JSON.parse(leaf) as JsonObject));
+      }),
+    );
+  });
+
+  it('has a commitment where SQL and parameters would be', () => {
+    const draft = intent({ sql: 'SELECT secret_é', parameters: ['s3cret', null] });
+    const { leaf } = encodeRecord(draft, COMMON);
+    expect(leaf).not.toContain('secret');
+    expect(leaf).not.toContain('s3cret');
+    const opening = openingOf(draft);
+    expect(opening).toMatchObject({ sql: { value: draft.sql }, parameters: { value: draft.parameters } });
+  });
+
+  it('commits by SHA-256(0x02 ‖ salt ‖ bytes), with a new salt each time', () => {
+    const draft = intent({ sql: 'SELECT é', parameters: ['1', null] });
+    const { leaf, opening } = encodeRecord(draft, COMMON);
+    const { sql, parameters } = JSON.parse(opening ?? '') as Opening;
+    const commit = (salt: string | undefined, bytes: string) =>
+      createHash('sha256')
+        .update('\u0002')
+        .update(Buffer.from(salt ?? '', 'base64'))
+        .update(bytes)
+        .digest('base64');
+    expect(JSON.parse(leaf)).toMatchObject({
+      sql_commitment: commit(sql?.salt, 'SELECT é'),
+      parameters_commitment: commit(parameters?.salt, '["1",null]'),
+    });
+    expect(Buffer.from(sql?.salt ?? '', 'base64')).toHaveLength(16);
+    const salts = new Set(Array.from({ length: 600 }, () => openingOf(draft)['sql']?.salt));
+    expect(salts.size).toBe(600);
+  });
+
+  it('of a `digest` record comes without what opens it', () => {
+    const { leaf, opening } = encodeRecord(intent({ record: 'digest' }), COMMON);
+    expect(opening).toBeNull();
+    expect(leaf).toContain('"sql_commitment":"');
+  });
+
+  it('keeps a statement of megabytes whole, beside a small leaf', () => {
+    const sql = `SELECT '${'é'.repeat(3_000_000)}'`;
+    const { leaf } = encodeRecord(intent({ sql }), COMMON);
+    expect(Buffer.byteLength(leaf)).toBeLessThan(2_000);
+    expect(openingOf(intent({ sql }))['sql']?.value).toBe(sql);
+  });
+
+  it('that would be too long has its lists and texts cut, and says so, always in the same way', () => {
+    const relations = Array.from({ length: 30_000 }, (_, i) => ({
+      schema: 'public',
+      name: `table_${i}`,
+      use: 'read' as const,
+    }));
+    const draft = intent({ relations, portal: '\u{1F600}'.repeat(40_000), record: 'digest' });
+    const { leaf } = encodeRecord(draft, COMMON);
+    const value = JSON.parse(leaf) as JsonObject;
+    expect(Buffer.byteLength(leaf)).toBeLessThanOrEqual(LEAF_MAX_BYTES);
+    expect(leaf).toBe(canonicalJson(value));
+    expect(shapeProblem(value)).toBeNull();
+    expect(value['cut']).toBe(true);
+    const kept = value['relations'] as readonly unknown[];
+    expect(kept[0]).toEqual({ schema: 'public', name: 'table_0', use: 'read' });
+    expect(kept.at(-1)).toBe('… [30000 in all]');
+    expect(value['portal']).toContain('[80000 characters in all]');
+    expect({ ...leafOf(draft), sql_commitment: null, parameters_commitment: null }).toEqual({
+      ...value,
+      sql_commitment: null,
+      parameters_commitment: null,
+    });
+  });
+
+  it('can be as long as an entry may be, uncut', () => {
+    const draft = (length: number) => outcome(1, { tags: ['x'.repeat(length)] });
+    const rest = Buffer.byteLength(encodeRecord(draft(0), COMMON).leaf);
+    const room = LEAF_MAX_BYTES - rest;
+    expect(leafOf(draft(room))['cut']).toBeUndefined();
+    expect(leafOf(draft(room + 1))['cut']).toBe(true);
+  });
+
+  it('is not made from numbers that are no counts', () => {
+    for (const bad of [Number.NaN, -1, 0.5, 2 ** 53]) {
+      for (const draft of [
+        outcome(bad),
+        outcome(1, { rows: bad }),
+        outcome(1, { durationUs: bad }),
+        intent({ parameterTypes: [bad] }),
+      ]) {
+        expect(() => encodeRecord(draft, COMMON)).toThrow(expect.objectContaining({ code: 'internal' }));
+      }
+    }
+  });
+
+  it('is of one shape: nothing missing, nothing more, nothing of another kind', () => {
+    for (const draft of EACH_TYPE) {
+      const leaf = leafOf(draft);
+      expect(shapeProblem({ ...leaf, surprise: 1 })).not.toBeNull();
+      for (const key of Object.keys(leaf)) {
+        const { [key]: _, ...less } = leaf;
+        expect(shapeProblem(less), `${draft.type} without ${key}`).not.toBeNull();
+        expect(shapeProblem({ ...leaf, [key]: -1 }), `${draft.type} with a wrong ${key}`).not.toBeNull();
+      }
+    }
+  });
+});
