@@ -1,0 +1,229 @@
+// Puts a node together from its configuration: log, rules, store, API, webhooks and the listener, in the order in which
+// each needs the others, and takes it apart in reverse.
+import { createSecureContext } from 'node:tls';
+import type { Logger } from 'pino';
+import { parseSigner } from '../audit/note.ts';
+import { openLog } from '../audit/open.ts';
+import { systemClock } from '../base/clock.ts';
+import { CountersignError } from '../base/errors.ts';
+import { randomSecret } from '../base/ids.ts';
+import type { Config, DatabaseConfig } from '../config.ts';
+import { Listener } from '../gate/listen.ts';
+import { recordHoldChange } from '../gate/recording.ts';
+import type { DatabaseTarget } from '../gate/upstream.ts';
+import type { HoldStore } from '../holds/hold.ts';
+import { MemoryHoldStore } from '../holds/memory.ts';
+import { RedisHoldStore } from '../holds/redis.ts';
+import { startHttp } from '../http/server.ts';
+import { Agents } from '../identity/agents.ts';
+import { Approvers } from '../identity/approvers.ts';
+import { FailedLogins } from '../identity/throttle.ts';
+import { startWebhook } from '../notify/webhook.ts';
+import { type LoadedRules, loadRules } from '../rules/load.ts';
+import { loadParser } from '../sql/understand.ts';
+import { parseScramSecret } from '../wire/scram-secret.ts';
+
+/** How often holds that have passed their deadline are looked for. */
+const SWEEP_MS = 1_000;
+
+/** Prepared statements, and portals, that one session may have. */
+const NAMES_MAX = 10_000;
+
+export interface RunningNode {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly http: { readonly address: string; readonly port: number };
+  /** Loads the rule files again. A broken file changes nothing and is thrown as ProblemsError. */
+  reloadRules(): LoadedRules;
+  /** Ends every session, tells each `why`, and closes the log last. */
+  close(why?: CountersignError): Promise<void>;
+}
+
+export interface NodeOptions {
+  readonly version: string;
+  readonly logger: Logger;
+  /** The log has failed: nothing is forwarded any more, and the process should end. */
+  readonly onLogFailure: (error: CountersignError) => void;
+}
+
+export async function startNode(
+  config: Config,
+  { version, logger, onLogFailure }: NodeOptions,
+): Promise<RunningNode> {
+  const problem = (error: unknown, what: string): void => logger.error({ err: error }, what);
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse())
+      await close().catch((error) => problem(error, 'shutdown'));
+  };
+  let logFailed = false;
+  try {
+    await loadParser();
+    let rules = loadRules(config.rules);
+    const { log, recovered } = await openLog({
+      dir: config.audit.dir,
+      node: config.node,
+      version,
+      signer: config.audit.key === null ? null : parseSigner(config.audit.key.reveal()),
+      durability: config.audit.durability,
+      clock: systemClock,
+      onFailure: (error) => {
+        logFailed = true;
+        onLogFailure(error);
+      },
+    });
+    closers.push(() => log.close());
+    if (recovered !== null) logger.warn(recovered, 'the log was not closed cleanly; recovered');
+    const recordRules = (): void => {
+      log.append({ type: 'rules.loaded', rules: rules.hash, files: rules.files });
+    };
+    recordRules();
+
+    const store = openStore(config, problem);
+    closers.push(() => store.close());
+    const recordChange = (change: Parameters<typeof recordHoldChange>[1]): Promise<void> =>
+      recordHoldChange(log, change);
+    const sweeping = sweepRegularly(store, recordChange, problem);
+    closers.push(sweeping);
+
+    const approvers = Approvers.fromOptions(config.approvers);
+    const http = await startHttp({
+      host: config.http.host,
+      port: config.http.port,
+      tls:
+        config.http.tls === null ? null : { cert: config.http.tls.cert, key: config.http.tls.key.reveal() },
+      store,
+      approvers,
+      recordChange,
+      logReady: () => !logFailed,
+      clock: systemClock,
+      publicUrl: config.http.publicUrl,
+      logger,
+    });
+    closers.push(() => http.close());
+    for (const { url, secret, allowPrivate } of config.notify) {
+      const webhook = startWebhook({
+        url: url.reveal(),
+        secret: secret.reveal(),
+        allowPrivate,
+        store,
+        node: config.node,
+        publicUrl: config.http.publicUrl,
+        clock: systemClock,
+        logger,
+      });
+      closers.push(() => webhook.close());
+    }
+
+    const { limits, holds } = config;
+    const perAgent = new Map(config.agents.map(({ name, maxSessions }) => [name, maxSessions]));
+    const listener = await Listener.open({
+      host: config.listen.host,
+      port: config.listen.port,
+      tls: listenerTls(config),
+      node: {
+        name: config.node,
+        log,
+        store,
+        clock: systemClock,
+        limits: { ...limits, names: NAMES_MAX },
+        times: {
+          waitMs: Math.min(holds.waitMs, holds.ttlMs),
+          waitInTransactionMs: Math.min(holds.waitInTransactionMs, holds.ttlMs),
+          noticeMs: holds.noticeMs,
+          grantMs: holds.grantMs,
+        },
+        bindingKey: randomSecret(32),
+        rules: () => rules,
+        urlOf: (hold) => `${config.http.publicUrl}/v1/holds/${hold.request.id}`,
+        problem,
+      },
+      agents: Agents.fromOptions({
+        agents: config.agents.map(({ name, owner, scram, databases, groups }) => ({
+          name,
+          owner,
+          secret: parseScramSecret(scram.reveal()),
+          databases,
+          groups,
+        })),
+        issuers: config.identity.issuers,
+        clock: systemClock,
+      }),
+      failures: new FailedLogins(systemClock),
+      databases: new Map([...config.databases].map(([name, database]) => [name, targetOf(database)])),
+      connections: limits.connections,
+      connectionsFor: (agent) => perAgent.get(agent) ?? limits.connectionsPerAgent ?? limits.connections,
+      startupMs: limits.startupMs + limits.authenticationMs,
+    });
+    let listenerClosed: Promise<void> | null = null;
+    const closeListener = (why?: CountersignError): Promise<void> => {
+      listenerClosed ??= listener.close(why);
+      return listenerClosed;
+    };
+    closers.push(closeListener);
+
+    return {
+      listen: listener.address,
+      http: { address: http.address, port: http.port },
+      reloadRules() {
+        rules = loadRules(config.rules);
+        recordRules();
+        return rules;
+      },
+      async close(why) {
+        await closeListener(why);
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+function openStore(config: Config, problem: (error: unknown, what: string) => void): HoldStore {
+  const onProblem = (error: unknown): void => problem(error, 'hold store');
+  const { store, redis } = config.holds;
+  if (store === 'memory') return new MemoryHoldStore({ clock: systemClock, onProblem });
+  if (redis === null) throw new CountersignError('config', 'holds.redis must name the Redis to use');
+  return new RedisHoldStore({ url: redis.reveal(), clock: systemClock, onProblem });
+}
+
+/** Returns what stops it. */
+function sweepRegularly(
+  store: HoldStore,
+  record: (change: Parameters<typeof recordHoldChange>[1]) => Promise<void>,
+  problem: (error: unknown, what: string) => void,
+): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running.then(async () => {
+      try {
+        for (const change of await store.sweep()) await record(change);
+      } catch (error) {
+        // The store tells of its own outages.
+        if (!(error instanceof CountersignError)) problem(error, 'sweep');
+      }
+    });
+  }, SWEEP_MS);
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
+
+function listenerTls({
+  listen: { tls },
+}: Config): { context: ReturnType<typeof createSecureContext>; requestCert: boolean } | null {
+  if (tls === null) return null;
+  const context = createSecureContext({
+    cert: tls.cert,
+    key: tls.key.reveal(),
+    minVersion: 'TLSv1.2',
+    ...(tls.clientCa === null ? {} : { ca: tls.clientCa }),
+  });
+  return { context, requestCert: tls.clientCa !== null };
+}
+
+function targetOf({ password, tlsCa, ...database }: DatabaseConfig): DatabaseTarget {
+  return { ...database, password: password?.reveal() ?? null, ca: tlsCa };
+}

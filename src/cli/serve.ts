@@ -1,0 +1,76 @@
+// `countersign serve`: runs a node until it is told to stop. SIGTERM and SIGINT end it in good order, SIGHUP loads the
+// rules again. On standard output one line of JSON when it is ready; everything else goes to standard error.
+import { Command } from 'commander';
+import { type Logger, pino } from 'pino';
+import { CountersignError } from '../base/errors.ts';
+import { formatProblem, ProblemsError } from '../base/problem.ts';
+import { loadConfig } from '../config.ts';
+import { type RunningNode, startNode } from './node.ts';
+import { version } from './version.ts';
+
+/** How long sessions may take to end before the process does. */
+const SHUTDOWN_MS = 10_000;
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('run the proxy')
+    .option('-c, --config <file>', 'the config file', 'countersign.yaml')
+    .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'info')
+    .action(async (options: { config: string; logLevel: string }) => {
+      const logger = operatorLog(options.logLevel);
+      const config = loadConfig(options.config);
+      for (const warning of config.warnings) logger.warn(formatProblem(warning));
+      let failed: (error: CountersignError) => void = () => {};
+      const logFailed = new Promise<CountersignError>((resolve) => {
+        failed = resolve;
+      });
+      const node = await startNode(config, { version, logger, onLogFailure: failed });
+      process.stdout.write(`${JSON.stringify({ ready: true, listen: node.listen, http: node.http })}\n`);
+      process.on('SIGHUP', () => reload(node, logger));
+
+      const why = await Promise.race([logFailed, stopSignal()]);
+      if (why !== null) logger.fatal({ err: why }, 'the log has failed');
+      await withDeadline(node.close(why ?? undefined));
+      if (why !== null) throw why;
+    });
+}
+
+/** Structured lines on standard error, so that standard output stays for programs. */
+export function operatorLog(level: string): Logger {
+  const levels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
+  if (!levels.includes(level)) {
+    throw new CountersignError('usage', `--log-level is one of ${levels.join(', ')}`);
+  }
+  return pino(
+    { level, base: { name: 'countersign' }, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination(2),
+  );
+}
+
+function reload(node: RunningNode, logger: Logger): void {
+  try {
+    const rules = node.reloadRules();
+    logger.info({ rules: rules.hash, files: rules.files }, 'rules loaded');
+  } catch (error) {
+    if (!(error instanceof ProblemsError)) throw error;
+    logger.error(
+      { problems: error.problems.map(formatProblem) },
+      'the new rules are not used; the old ones stay',
+    );
+  }
+}
+
+function stopSignal(): Promise<null> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(null));
+  });
+}
+
+async function withDeadline(closing: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, SHUTDOWN_MS);
+  });
+  await Promise.race([closing, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,9 @@
+// Which Countersign this is: the version of package.json, which lies two folders up from src/cli and from dist/cli.
+import { readFileSync } from 'node:fs';
+
+const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+export const version: string =
+  typeof manifest === 'object' && manifest !== null && 'version' in manifest
+    ? String(manifest.version)
+    : 'unknown';
