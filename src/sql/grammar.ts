@@ -1,0 +1,185 @@
+// The shape of the parse tree of PostgreSQL 18: which kinds of node there are, and which fields hold a node of one
+// known kind without its wrapper. test/sql/grammar.test.ts compares both with the parser library's own types.
+
+export const NODE_KINDS: ReadonlySet<string> = new Set(
+  `
+  ATAlterConstraint A_ArrayExpr A_Const A_Expr A_Indices A_Indirection A_Star AccessPriv Aggref Alias
+  AlterCollationStmt AlterDatabaseRefreshCollStmt AlterDatabaseSetStmt AlterDatabaseStmt
+  AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterEventTrigStmt AlterExtensionContentsStmt
+  AlterExtensionStmt AlterFdwStmt AlterForeignServerStmt AlterFunctionStmt AlterObjectDependsStmt
+  AlterObjectSchemaStmt AlterOpFamilyStmt AlterOperatorStmt AlterOwnerStmt AlterPolicyStmt
+  AlterPublicationStmt AlterRoleSetStmt AlterRoleStmt AlterSeqStmt AlterStatsStmt AlterSubscriptionStmt
+  AlterSystemStmt AlterTSConfigurationStmt AlterTSDictionaryStmt AlterTableCmd AlterTableMoveAllStmt
+  AlterTableSpaceOptionsStmt AlterTableStmt AlterTypeStmt AlterUserMappingStmt AlternativeSubPlan
+  ArrayCoerceExpr ArrayExpr BitString BoolExpr Boolean BooleanTest CTECycleClause CTESearchClause
+  CallContext CallStmt CaseExpr CaseTestExpr CaseWhen CheckPointStmt ClosePortalStmt ClusterStmt
+  CoalesceExpr CoerceToDomain CoerceToDomainValue CoerceViaIO CollateClause CollateExpr ColumnDef ColumnRef
+  CommentStmt CommonTableExpr CompositeTypeStmt Constraint ConstraintsSetStmt ConvertRowtypeExpr CopyStmt
+  CreateAmStmt CreateCastStmt CreateConversionStmt CreateDomainStmt CreateEnumStmt CreateEventTrigStmt
+  CreateExtensionStmt CreateFdwStmt CreateForeignServerStmt CreateForeignTableStmt CreateFunctionStmt
+  CreateOpClassItem CreateOpClassStmt CreateOpFamilyStmt CreatePLangStmt CreatePolicyStmt
+  CreatePublicationStmt CreateRangeStmt CreateRoleStmt CreateSchemaStmt CreateSeqStmt CreateStatsStmt
+  CreateStmt CreateSubscriptionStmt CreateTableAsStmt CreateTableSpaceStmt CreateTransformStmt
+  CreateTrigStmt CreateUserMappingStmt CreatedbStmt CurrentOfExpr DeallocateStmt DeclareCursorStmt DefElem
+  DefineStmt DeleteStmt DiscardStmt DistinctExpr DoStmt DropOwnedStmt DropRoleStmt DropStmt
+  DropSubscriptionStmt DropTableSpaceStmt DropUserMappingStmt DropdbStmt ExecuteStmt ExplainStmt FetchStmt
+  FieldSelect FieldStore Float FromExpr FuncCall FuncExpr FunctionParameter GrantRoleStmt GrantStmt
+  GroupingFunc GroupingSet ImportForeignSchemaStmt IndexElem IndexStmt InferClause InferenceElem
+  InlineCodeBlock InsertStmt IntList Integer IntoClause JoinExpr JsonAggConstructor JsonArgument
+  JsonArrayAgg JsonArrayConstructor JsonArrayQueryConstructor JsonBehavior JsonConstructorExpr JsonExpr
+  JsonFormat JsonFuncExpr JsonIsPredicate JsonKeyValue JsonObjectAgg JsonObjectConstructor JsonOutput
+  JsonParseExpr JsonReturning JsonScalarExpr JsonSerializeExpr JsonTable JsonTableColumn JsonTablePath
+  JsonTablePathScan JsonTablePathSpec JsonTableSiblingJoin JsonValueExpr List ListenStmt LoadStmt LockStmt
+  LockingClause MergeAction MergeStmt MergeSupportFunc MergeWhenClause MinMaxExpr MultiAssignRef
+  NamedArgExpr NextValueExpr NotifyStmt NullIfExpr NullTest ObjectWithArgs OidList OnConflictClause
+  OnConflictExpr OpExpr PLAssignStmt Param ParamRef PartitionBoundSpec PartitionCmd PartitionElem
+  PartitionRangeDatum PartitionSpec PrepareStmt PublicationObjSpec PublicationTable Query RTEPermissionInfo
+  RangeFunction RangeSubselect RangeTableFunc RangeTableFuncCol RangeTableSample RangeTblEntry
+  RangeTblFunction RangeTblRef RangeVar RawStmt ReassignOwnedStmt RefreshMatViewStmt ReindexStmt
+  RelabelType RenameStmt ReplicaIdentityStmt ResTarget ReturnStmt ReturningClause ReturningExpr
+  ReturningOption RoleSpec RowCompareExpr RowExpr RowMarkClause RuleStmt SQLValueFunction ScalarArrayOpExpr
+  SecLabelStmt SelectStmt SetOperationStmt SetToDefault SortBy SortGroupClause StatsElem String SubLink
+  SubPlan SubscriptingRef TableFunc TableLikeClause TableSampleClause TargetEntry TransactionStmt
+  TriggerTransition TruncateStmt TypeCast TypeName UnlistenStmt UpdateStmt VacuumRelation VacuumStmt Var
+  VariableSetStmt VariableShowStmt ViewStmt WindowClause WindowDef WindowFunc WindowFuncRunCondition
+  WithCheckOption WithClause XmlExpr XmlSerialize
+`
+    .trim()
+    .split(/\s+/),
+);
+
+/** Node kind → field → kind of the node in it. */
+export const TYPED_FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  A_Const: { ival: 'Integer', fval: 'Float', boolval: 'Boolean', sval: 'String', bsval: 'BitString' },
+  AlterDatabaseSetStmt: { setstmt: 'VariableSetStmt' },
+  AlterDefaultPrivilegesStmt: { action: 'GrantStmt' },
+  AlterFunctionStmt: { func: 'ObjectWithArgs' },
+  AlterObjectDependsStmt: { relation: 'RangeVar', extname: 'String' },
+  AlterObjectSchemaStmt: { relation: 'RangeVar' },
+  AlterOperatorStmt: { opername: 'ObjectWithArgs' },
+  AlterOwnerStmt: { relation: 'RangeVar', newowner: 'RoleSpec' },
+  AlterPolicyStmt: { table: 'RangeVar' },
+  AlterRoleSetStmt: { role: 'RoleSpec', setstmt: 'VariableSetStmt' },
+  AlterRoleStmt: { role: 'RoleSpec' },
+  AlterSeqStmt: { sequence: 'RangeVar' },
+  AlterSystemStmt: { setstmt: 'VariableSetStmt' },
+  AlterTableCmd: { newowner: 'RoleSpec' },
+  AlterTableStmt: { relation: 'RangeVar' },
+  AlterUserMappingStmt: { user: 'RoleSpec' },
+  CallStmt: { funccall: 'FuncCall', funcexpr: 'FuncExpr' },
+  ClusterStmt: { relation: 'RangeVar' },
+  ColumnDef: { typeName: 'TypeName', identitySequence: 'RangeVar', collClause: 'CollateClause' },
+  CommonTableExpr: { search_clause: 'CTESearchClause', cycle_clause: 'CTECycleClause' },
+  CompositeTypeStmt: { typevar: 'RangeVar' },
+  Constraint: { pktable: 'RangeVar' },
+  CopyStmt: { relation: 'RangeVar' },
+  CreateCastStmt: { sourcetype: 'TypeName', targettype: 'TypeName', func: 'ObjectWithArgs' },
+  CreateDomainStmt: { typeName: 'TypeName', collClause: 'CollateClause' },
+  CreateForeignTableStmt: { base: 'CreateStmt' },
+  CreateFunctionStmt: { returnType: 'TypeName' },
+  CreateOpClassItem: { name: 'ObjectWithArgs', storedtype: 'TypeName' },
+  CreateOpClassStmt: { datatype: 'TypeName' },
+  CreatePolicyStmt: { table: 'RangeVar' },
+  CreateSchemaStmt: { authrole: 'RoleSpec' },
+  CreateSeqStmt: { sequence: 'RangeVar' },
+  CreateStmt: {
+    relation: 'RangeVar',
+    partbound: 'PartitionBoundSpec',
+    partspec: 'PartitionSpec',
+    ofTypename: 'TypeName',
+  },
+  CreateTableAsStmt: { into: 'IntoClause' },
+  CreateTableSpaceStmt: { owner: 'RoleSpec' },
+  CreateTransformStmt: { type_name: 'TypeName', fromsql: 'ObjectWithArgs', tosql: 'ObjectWithArgs' },
+  CreateTrigStmt: { relation: 'RangeVar', constrrel: 'RangeVar' },
+  CreateUserMappingStmt: { user: 'RoleSpec' },
+  DeleteStmt: { relation: 'RangeVar', returningClause: 'ReturningClause', withClause: 'WithClause' },
+  DropUserMappingStmt: { user: 'RoleSpec' },
+  FuncCall: { over: 'WindowDef' },
+  FunctionParameter: { argType: 'TypeName' },
+  GrantRoleStmt: { grantor: 'RoleSpec' },
+  GrantStmt: { grantor: 'RoleSpec' },
+  IndexStmt: { relation: 'RangeVar' },
+  InsertStmt: {
+    relation: 'RangeVar',
+    onConflictClause: 'OnConflictClause',
+    returningClause: 'ReturningClause',
+    withClause: 'WithClause',
+  },
+  IntoClause: { rel: 'RangeVar', viewQuery: 'Query' },
+  JoinExpr: { join_using_alias: 'Alias', alias: 'Alias' },
+  JsonAggConstructor: { output: 'JsonOutput', over: 'WindowDef' },
+  JsonArgument: { val: 'JsonValueExpr' },
+  JsonArrayAgg: { constructor: 'JsonAggConstructor', arg: 'JsonValueExpr' },
+  JsonArrayConstructor: { output: 'JsonOutput' },
+  JsonArrayQueryConstructor: { output: 'JsonOutput', format: 'JsonFormat' },
+  JsonConstructorExpr: { returning: 'JsonReturning' },
+  JsonExpr: {
+    format: 'JsonFormat',
+    returning: 'JsonReturning',
+    on_empty: 'JsonBehavior',
+    on_error: 'JsonBehavior',
+  },
+  JsonFuncExpr: {
+    context_item: 'JsonValueExpr',
+    output: 'JsonOutput',
+    on_empty: 'JsonBehavior',
+    on_error: 'JsonBehavior',
+  },
+  JsonIsPredicate: { format: 'JsonFormat' },
+  JsonKeyValue: { value: 'JsonValueExpr' },
+  JsonObjectAgg: { constructor: 'JsonAggConstructor', arg: 'JsonKeyValue' },
+  JsonObjectConstructor: { output: 'JsonOutput' },
+  JsonOutput: { typeName: 'TypeName', returning: 'JsonReturning' },
+  JsonParseExpr: { expr: 'JsonValueExpr', output: 'JsonOutput' },
+  JsonReturning: { format: 'JsonFormat' },
+  JsonScalarExpr: { output: 'JsonOutput' },
+  JsonSerializeExpr: { expr: 'JsonValueExpr', output: 'JsonOutput' },
+  JsonTable: {
+    context_item: 'JsonValueExpr',
+    pathspec: 'JsonTablePathSpec',
+    on_error: 'JsonBehavior',
+    alias: 'Alias',
+  },
+  JsonTableColumn: {
+    typeName: 'TypeName',
+    pathspec: 'JsonTablePathSpec',
+    format: 'JsonFormat',
+    on_empty: 'JsonBehavior',
+    on_error: 'JsonBehavior',
+  },
+  JsonTablePathScan: { path: 'JsonTablePath' },
+  JsonValueExpr: { format: 'JsonFormat' },
+  MergeStmt: { relation: 'RangeVar', returningClause: 'ReturningClause', withClause: 'WithClause' },
+  OnConflictClause: { infer: 'InferClause' },
+  PLAssignStmt: { val: 'SelectStmt' },
+  PartitionCmd: { name: 'RangeVar', bound: 'PartitionBoundSpec' },
+  PublicationObjSpec: { pubtable: 'PublicationTable' },
+  PublicationTable: { relation: 'RangeVar' },
+  Query: { jointree: 'FromExpr', onConflict: 'OnConflictExpr' },
+  RangeFunction: { alias: 'Alias' },
+  RangeSubselect: { alias: 'Alias' },
+  RangeTableFunc: { alias: 'Alias' },
+  RangeTableFuncCol: { typeName: 'TypeName' },
+  RangeTblEntry: {
+    alias: 'Alias',
+    eref: 'Alias',
+    tablesample: 'TableSampleClause',
+    subquery: 'Query',
+    join_using_alias: 'Alias',
+    tablefunc: 'TableFunc',
+  },
+  RangeVar: { alias: 'Alias' },
+  ReassignOwnedStmt: { newrole: 'RoleSpec' },
+  RefreshMatViewStmt: { relation: 'RangeVar' },
+  ReindexStmt: { relation: 'RangeVar' },
+  RenameStmt: { relation: 'RangeVar' },
+  RuleStmt: { relation: 'RangeVar' },
+  SelectStmt: { intoClause: 'IntoClause', withClause: 'WithClause', larg: 'SelectStmt', rarg: 'SelectStmt' },
+  TableLikeClause: { relation: 'RangeVar' },
+  TypeCast: { typeName: 'TypeName' },
+  UpdateStmt: { relation: 'RangeVar', returningClause: 'ReturningClause', withClause: 'WithClause' },
+  VacuumRelation: { relation: 'RangeVar' },
+  ViewStmt: { view: 'RangeVar' },
+  XmlSerialize: { typeName: 'TypeName' },
+};

@@ -1,0 +1,170 @@
+// SQL text to the parse tree of Postgres's own grammar (libpg-query, WebAssembly). Neighbours: tree.ts reads the tree.
+// A parse that overflows the stack or traps leaves the instance in a state nobody can vouch for, so it is thrown away
+// and a spare takes its place at once; the spare's own successor is made in the background.
+import createParser, { type ParserInstance } from 'libpg-query/wasm/libpg-query.js';
+
+export interface ParsedStatement {
+  /** The statement's own text, without the semicolon. */
+  readonly text: string;
+  /** `{ Kind: body }`, as the library gives it. */
+  readonly tree: unknown;
+}
+
+export type ParseResult =
+  | { readonly ok: true; readonly statements: readonly ParsedStatement[] }
+  | { readonly ok: false; readonly reason: 'syntax' | 'limit' | 'parser'; readonly detail: string };
+
+const SPARES = 2;
+/** WebAssembly memory never shrinks. Past this an instance has served one large text and is let go. */
+const MEMORY_BYTES_MAX = 192 * 1024 * 1024;
+
+const spares: ParserInstance[] = [];
+let instance: ParserInstance | undefined;
+let ordered = 0;
+
+async function order(): Promise<void> {
+  ordered++;
+  try {
+    const made = await createParser();
+    if (instance === undefined) instance = made;
+    else spares.push(made);
+  } finally {
+    ordered--;
+  }
+}
+
+function restock(): void {
+  // A spare that cannot be made is asked for again at the next parse; meanwhile texts are Unknown, never let through.
+  while (spares.length + ordered < SPARES) order().catch(() => undefined);
+}
+
+function replace(): void {
+  instance = spares.shift();
+  restock();
+}
+
+/** At start-up, once; `parse` answers `parser` until it is done. Throws where WebAssembly cannot be loaded. */
+export async function loadParser(): Promise<void> {
+  if (instance === undefined) await order();
+  while (spares.length < SPARES) await order();
+}
+
+// The lexer takes a whole run of operator characters, then hands most of it back: quadratic for `/*/*/*…` or `++++…`.
+// The proxy has one thread, so such a text is refused before it is read. 10⁸ is about a second.
+const LEXING_STEPS_MAX = 5e7;
+/** The tree of a list of constants is some fifty times its text; about a second and a gigabyte at this many. */
+const PUNCTUATION_MAX = 500_000;
+
+const OPERATOR = new Uint8Array(128);
+for (const character of '~!@#^&|`?+-*/%<>=') OPERATOR[character.charCodeAt(0)] = 1;
+const PUNCTUATION = new Uint8Array(128);
+for (const character of ',;()[].+-*/%<>=|') PUNCTUATION[character.charCodeAt(0)] = 1;
+
+/** Why reading this text would take too long, or null. Counts inside literals too: it has to be cheap, not exact. */
+export function tooCostly(sql: string): string | null {
+  let run = 0;
+  let steps = 0;
+  let punctuation = 0;
+  if (sql.length < 5000) return null;
+  for (let at = 0; at < sql.length; at++) {
+    const code = sql.charCodeAt(at);
+    if (code < 128 && PUNCTUATION[code] === 1) punctuation++;
+    if (code < 128 && OPERATOR[code] === 1) run++;
+    else if (run > 0) {
+      steps += run * run;
+      run = 0;
+    }
+  }
+  steps += run * run;
+  if (steps > LEXING_STEPS_MAX) return 'runs of operator characters too long to read in reasonable time';
+  if (punctuation > PUNCTUATION_MAX) return `more than ${PUNCTUATION_MAX} punctuation characters in one text`;
+  return null;
+}
+
+interface RawStatement {
+  readonly stmt: unknown;
+  /** In bytes of UTF-8, absent for 0. */
+  readonly stmt_location?: number;
+  /** In bytes; absent: to the end. */
+  readonly stmt_len?: number;
+}
+
+/** `sql` must be well-formed and hold no NUL: C stops reading at one. */
+export function parse(sql: string): ParseResult {
+  const costly = tooCostly(sql);
+  if (costly !== null) return { ok: false, reason: 'limit', detail: costly };
+  if (instance === undefined) {
+    restock();
+    return { ok: false, reason: 'parser', detail: 'the parser is being restarted' };
+  }
+  let answer: { readonly tree: string } | { readonly message: string; readonly position: number };
+  try {
+    answer = ask(instance, sql);
+  } catch (error) {
+    replace();
+    const deep = error instanceof RangeError;
+    return {
+      ok: false,
+      reason: deep ? 'limit' : 'parser',
+      detail: deep ? 'nested too deeply to be understood' : 'the parser failed on this text',
+    };
+  }
+  if (instance.HEAPU8.length > MEMORY_BYTES_MAX) replace();
+  if ('message' in answer) {
+    if (answer.message.startsWith('memory exhausted')) {
+      return { ok: false, reason: 'limit', detail: 'nested too deeply to be understood' };
+    }
+    const where = answer.position > 0 ? ` at character ${answer.position}` : '';
+    return { ok: false, reason: 'syntax', detail: `${shorten(answer.message)}${where}` };
+  }
+  const { stmts } = JSON.parse(answer.tree) as { stmts: RawStatement[] };
+  return { ok: true, statements: slice(sql, stmts) };
+}
+
+/** Postgres puts the offending token into its message, however long. */
+function shorten(message: string): string {
+  return message.length <= 200 ? message : `${message.slice(0, 200)}…`;
+}
+
+function ask(parser: ParserInstance, sql: string): { tree: string } | { message: string; position: number } {
+  const byteCount = parser.lengthBytesUTF8(sql) + 1;
+  const text = parser._malloc(byteCount);
+  if (text === 0) throw new Error('out of memory');
+  parser.stringToUTF8(sql, text, byteCount);
+  const result = parser._wasm_parse_query_raw(text);
+  if (result === 0) throw new Error('out of memory');
+  // PgQueryParseResult { char *parse_tree; char *stderr_buffer; PgQueryError *error; }
+  const error = parser.getValue(result + 8, 'i32');
+  const tree = parser.getValue(result, 'i32');
+  let answer: { tree: string } | { message: string; position: number };
+  if (error !== 0) {
+    // PgQueryError { char *message; char *funcname; char *filename; int lineno; int cursorpos; char *context; }
+    const message = parser.UTF8ToString(parser.getValue(error, 'i32'));
+    answer = { message, position: parser.getValue(error + 16, 'i32') };
+  } else if (tree === 0) throw new Error('no parse tree');
+  else answer = { tree: parser.UTF8ToString(tree) };
+  // Only on the way out of an orderly call: after a trap the instance goes, and its memory with it.
+  parser._free(text);
+  parser._wasm_free_parse_result(result);
+  return answer;
+}
+
+function slice(sql: string, raw: readonly RawStatement[]): ParsedStatement[] {
+  if (raw.length === 1) return [{ text: trim(sql), tree: raw[0]?.stmt }];
+  const bytes = Buffer.from(sql, 'utf8');
+  return raw.map(({ stmt, stmt_location: start = 0, stmt_len: length }) => ({
+    text: trim(bytes.toString('utf8', start, length === undefined ? bytes.length : start + length)),
+    tree: stmt,
+  }));
+}
+
+const BLANK = new Set([' ', '\t', '\n', '\r', '\f', '\v', ';']);
+
+/** By hand: a regular expression for trailing blanks takes quadratic time on long runs of them. */
+function trim(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && BLANK.has(text[start] ?? '')) start++;
+  while (end > start && BLANK.has(text[end - 1] ?? '')) end--;
+  return text.slice(start, end);
+}
