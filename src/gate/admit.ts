@@ -1,0 +1,96 @@
+// The path of a statement, on one screen:
+// frame ─► statement ─► facts ─► verdict ─► (hold ─► decision) ─► record intent ─► relay ─► record outcome
+// What is allowed goes through synchronously. `async` begins where a hold begins.
+
+import type { Hold } from '../holds/hold.ts';
+import type { Verdict } from '../rules/verdict.ts';
+import {
+  approvalsUnavailable,
+  CLIENT_LEFT,
+  cancelledByClient,
+  DOOMED,
+  DURING_COPY,
+  deniedByRule,
+  endedWithout,
+  type Refusal,
+  tooMuchBehind,
+} from './refusal.ts';
+import type { Decision } from './waiting.ts';
+import type { Work } from './work.ts';
+
+/** What a session can do with a piece of work. */
+export interface Gate {
+  /** The strictest verdict on everything that the work would run, as the session stands now. */
+  judge(work: Work): Verdict;
+  /** Records the intent and lets the very bytes that were judged go to the server. */
+  forward(work: Work, verdict: Verdict, hold: Hold | null): void;
+  /** Records the refusal and sends what makes the server refuse. */
+  refuse(work: Work, verdict: Verdict, refusal: Refusal, hold: Hold | null): void;
+  /** No further frame is looked at until `resume`; the client is still listened to. */
+  pause(): void;
+  resume(): void;
+  /** Resolves true once the server has answered everything sent before; false if the session has ended. */
+  settled(): Promise<boolean>;
+  /** An error before it has already sealed its fate: the server would not run it. */
+  doomed(work: Work): boolean;
+  /** The server waits for CopyData and would answer nothing else. */
+  copying(): boolean;
+  /** The same frame with names resolved anew, now that every answer is in. */
+  again(work: Work): Work;
+  ask(work: Work, verdict: Verdict): Promise<Decision>;
+  urlOf(hold: Hold): string;
+  /** Ends the session: the log has failed, or we have a bug. */
+  fail(error: unknown): void;
+  readonly backlogBytes: number;
+}
+
+export function admit(work: Work, gate: Gate): void {
+  const verdict = gate.judge(work);
+  if (verdict.action === 'allow') gate.forward(work, verdict, null);
+  else if (verdict.action === 'deny') gate.refuse(work, verdict, deniedByRule(verdict), null);
+  else hold(work, verdict, gate).catch((error: unknown) => gate.fail(error));
+}
+
+async function hold(asSent: Work, firstVerdict: Verdict, gate: Gate): Promise<void> {
+  if (gate.copying()) return gate.refuse(asSent, firstVerdict, DURING_COPY, null);
+  gate.pause();
+  try {
+    if (!(await gate.settled())) return gate.refuse(asSent, firstVerdict, CLIENT_LEFT, null);
+    const work = gate.again(asSent);
+    const verdict = gate.judge(work);
+    if (gate.doomed(work)) gate.refuse(work, verdict, DOOMED, null);
+    else if (verdict.action === 'allow') gate.forward(work, verdict, null);
+    else if (verdict.action === 'deny') gate.refuse(work, verdict, deniedByRule(verdict), null);
+    else await decide(work, verdict, gate);
+  } finally {
+    gate.resume();
+  }
+}
+
+async function decide(work: Work, verdict: Verdict, gate: Gate): Promise<void> {
+  const decision = await gate.ask(work, verdict);
+  switch (decision.kind) {
+    case 'approved':
+      return gate.forward(work, verdict, decision.hold);
+    case 'ended':
+      return gate.refuse(
+        work,
+        verdict,
+        endedWithout(decision.hold, gate.urlOf(decision.hold)),
+        decision.hold,
+      );
+    case 'interrupted':
+      return gate.refuse(
+        work,
+        verdict,
+        decision.why === 'backlog'
+          ? tooMuchBehind(gate.backlogBytes)
+          : cancelledByClient(decision.hold, gate.urlOf(decision.hold)),
+        decision.hold,
+      );
+    case 'unavailable':
+      return gate.refuse(work, verdict, approvalsUnavailable(verdict), decision.hold);
+    default:
+      return decision satisfies never;
+  }
+}

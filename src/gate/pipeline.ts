@@ -1,0 +1,241 @@
+// What the server still owes us, in order: one entry for each forwarded message that has an answer. Pure.
+// It says which answer belongs to which frame, what the server skips after an error, and the transaction's true status
+// (manual, "Extended Query", "Pipelining", "COPY Operations").
+import type { CountersignError } from '../base/errors.ts';
+import type { HoldId } from '../base/ids.ts';
+import type { TransactionStatus } from '../wire/backend.ts';
+import type { NameChange, Portal } from './names.ts';
+
+/** A statement under way: what its outcome record will say. */
+export interface Run {
+  /** seq of its intent in the log. */
+  readonly intent: number;
+  readonly startedUs: number;
+  /** Of a held statement; told how it ended. */
+  readonly hold: HoldId | null;
+  /** What each of its statements does to the names, in order; one CommandComplete comes for each. */
+  readonly changes: readonly (readonly NameChange[])[];
+  rows: number;
+  bytes: number;
+  tags: string[];
+  sqlstate: string | null;
+}
+
+export type Expected =
+  | { readonly kind: 'parse' | 'bind' | 'close'; readonly change: NameChange }
+  | { readonly kind: 'describe' }
+  | { readonly kind: 'execute'; readonly portal: Portal; readonly run: Run }
+  | { readonly kind: 'query' | 'function call'; readonly run: Run }
+  /** In place of a refused Execute, Query or FunctionCall: one that must fail, whose error becomes `error`. */
+  | { readonly kind: 'refused execute' | 'refused query'; readonly error: CountersignError }
+  /** `doubtful`: sent while a COPY FROM STDIN may be under way, when the server ignores it. */
+  | { readonly kind: 'sync'; doubtful: boolean }
+  /** CopyDone or CopyFail. It has no answer of its own. */
+  | { readonly kind: 'copy end' };
+
+export type Result = 'done' | 'failed' | 'skipped' | 'suspended' | 'lost';
+
+/** Messages whose answer ends with a ReadyForQuery. */
+const ENDS_READY: ReadonlySet<Expected['kind']> = new Set([
+  'sync',
+  'query',
+  'function call',
+  'refused query',
+]);
+
+export class Pipeline {
+  /** The transaction's status in the last ReadyForQuery. */
+  status: TransactionStatus = 'I';
+  /** Something ran since the last Sync, so the server may be in an implicit transaction block. */
+  implicitBlock = false;
+  readonly #onSettled: (entry: Expected, result: Result) => void;
+  #queue: Expected[] = [];
+  #skipping = false;
+  #copyIn = false;
+  /** ReadyForQuery that may still come for a doubtful Sync which was given up. */
+  #stray = 0;
+
+  constructor(onSettled: (entry: Expected, result: Result) => void) {
+    this.#onSettled = onSettled;
+  }
+
+  /** Everything sent so far has been answered, or will be ignored. */
+  get idle(): boolean {
+    return this.#head() === undefined;
+  }
+
+  /** An error has made the server ignore everything up to the next Sync. */
+  get skipping(): boolean {
+    return this.#skipping;
+  }
+
+  /** The server waits for CopyData. */
+  get copyIn(): boolean {
+    return this.#copyIn;
+  }
+
+  /** `entry`'s message goes to the server now. */
+  expect(entry: Expected): void {
+    if (this.#skipping) {
+      if (entry.kind !== 'sync') {
+        if (entry.kind !== 'copy end') this.#onSettled(entry, 'skipped');
+        return;
+      }
+      this.#skipping = false;
+    }
+    if (entry.kind === 'copy end') this.#copyIn = false;
+    if (entry.kind === 'sync') entry.doubtful = this.#copyIn;
+    if (entry.kind === 'execute') this.implicitBlock = true;
+    this.#queue.push(entry);
+  }
+
+  /** The run whose rows are arriving. */
+  get current(): Run | null {
+    const head = this.#head();
+    return head !== undefined && 'run' in head ? head.run : null;
+  }
+
+  /** The error that must go out instead of the server's, when the next answer is to a refused frame. */
+  get refusal(): CountersignError | null {
+    const head = this.#head();
+    return head !== undefined && 'error' in head ? head.error : null;
+  }
+
+  onParseComplete(): void {
+    this.#take('parse', 'done');
+  }
+
+  onBindComplete(): void {
+    this.#take('bind', 'done');
+  }
+
+  onCloseComplete(): void {
+    this.#take('close', 'done');
+  }
+
+  /** RowDescription or NoData: the end of a Describe's answer, or a part of a Query's. */
+  onDescribed(): void {
+    if (this.#answered('describe', 'query')?.kind === 'describe') this.#settle('done');
+  }
+
+  /** CommandComplete or EmptyQueryResponse (`tag` null). */
+  onCommandComplete(tag: string | null): void {
+    const head = this.#answered('execute', 'query');
+    if (head === undefined || !('run' in head)) return;
+    if (tag !== null) head.run.tags.push(tag);
+    if (head.kind === 'execute') this.#settle('done');
+  }
+
+  onPortalSuspended(): void {
+    const head = this.#answered('execute');
+    if (head?.kind !== 'execute') return;
+    head.portal.suspended = true;
+    this.#settle('suspended');
+  }
+
+  onCopyIn(): void {
+    this.#copyIn = true;
+    // What was sent behind the COPY before we knew that it is one: the server ignores Sync until the CopyDone.
+    for (const entry of this.#queue) {
+      if (entry.kind === 'copy end') {
+        this.#copyIn = false;
+        break;
+      }
+      if (entry.kind === 'sync') entry.doubtful = true;
+    }
+  }
+
+  /** An ErrorResponse that does not end the session. */
+  onError(sqlstate: string): void {
+    this.#copyIn = false;
+    const head = this.#head();
+    if (head === undefined) return;
+    switch (head.kind) {
+      case 'query':
+      case 'function call':
+        head.run.sqlstate = sqlstate;
+        return;
+      case 'refused query':
+      case 'sync': // a deferred constraint, found while committing
+        return;
+      case 'execute':
+        head.run.sqlstate = sqlstate;
+        break;
+    }
+    this.#settle('failed');
+    this.#skipToSync();
+  }
+
+  onReadyForQuery(status: TransactionStatus): void {
+    this.status = status;
+    const head = this.#head();
+    if (head === undefined || !ENDS_READY.has(head.kind)) {
+      if (this.#stray === 0) throw new UnexpectedAnswer('ReadyForQuery', head?.kind);
+      this.#stray--;
+      return;
+    }
+    if (head.kind === 'sync') this.implicitBlock = false;
+    this.#settle('run' in head && head.run.sqlstate !== null ? 'failed' : 'done');
+  }
+
+  /** The server is gone; nothing more will be answered. */
+  lose(): void {
+    for (;;) {
+      const entry = this.#queue.shift();
+      if (entry === undefined) return;
+      this.#onSettled(entry, 'lost');
+    }
+  }
+
+  #take(kind: Expected['kind'], result: Result): void {
+    this.#answered(kind);
+    this.#settle(result);
+  }
+
+  /** The head, which must be of one of `kinds`; a doubtful Sync before it was ignored by the server. */
+  #answered(...kinds: readonly Expected['kind'][]): Expected | undefined {
+    let head = this.#head();
+    while (head?.kind === 'sync' && head.doubtful) {
+      this.#queue.shift();
+      head = this.#head();
+    }
+    if (head === undefined || !kinds.includes(head.kind))
+      throw new UnexpectedAnswer(kinds.join(' or '), head?.kind);
+    return head;
+  }
+
+  #skipToSync(): void {
+    for (;;) {
+      const entry = this.#queue[0];
+      if (entry === undefined) {
+        this.#skipping = true;
+        return;
+      }
+      if (entry.kind === 'sync') {
+        if (!entry.doubtful) return;
+        this.#stray++;
+        this.#queue.shift();
+      } else {
+        this.#queue.shift();
+        if (entry.kind !== 'copy end') this.#onSettled(entry, 'skipped');
+      }
+    }
+  }
+
+  #head(): Expected | undefined {
+    while (this.#queue[0]?.kind === 'copy end') this.#queue.shift();
+    return this.#queue[0];
+  }
+
+  #settle(result: Result): void {
+    const entry = this.#queue.shift();
+    if (entry !== undefined) this.#onSettled(entry, result);
+  }
+}
+
+/** The server answered something that was not asked. The session cannot be followed any more, so it must end. */
+export class UnexpectedAnswer extends Error {
+  constructor(answer: string, expected: string | undefined) {
+    super(`unexpected answer: ${answer} while waiting for ${expected ?? 'nothing'}`);
+  }
+}

@@ -1,0 +1,142 @@
+// From what the gate knows to what the log says: the drafts of a session's records.
+import type { AuditLog } from '../audit/log.ts';
+import type { Identity, IntentDraft, RecordDraft } from '../audit/record.ts';
+import type { SessionId } from '../base/ids.ts';
+import type { Hold, HoldChange } from '../holds/hold.ts';
+import type { Verdict } from '../rules/verdict.ts';
+import type { StatementClass } from '../sql/facts.ts';
+import type { Barrier } from './outbox.ts';
+import type { Result, Run } from './pipeline.ts';
+import { shownValues, type Work } from './work.ts';
+
+export interface Speaker {
+  readonly session: SessionId;
+  readonly who: Identity;
+}
+
+const HARMLESS: ReadonlySet<StatementClass> = new Set(['read', 'session', 'transaction']);
+
+/** What provably only reads waits for the kernel, everything else for the disk (`durability: standard`). */
+export function barrierFor(work: Work): Barrier {
+  for (const statement of work.statements) {
+    if (!statement.known || statement.classes.some((found) => !HARMLESS.has(found))) return 'durable';
+  }
+  return 'written';
+}
+
+export function classesOf(work: Work): StatementClass[] {
+  return unique(
+    work.statements.flatMap((statement) => (statement.known ? statement.classes : ['unknown' as const])),
+  );
+}
+
+export function tagsOf(work: Work): string[] {
+  return unique(work.statements.flatMap((statement) => (statement.known ? statement.tags : [])));
+}
+
+/** `refusal` null: it goes to the server after this record. `hold`: the hold that was decided, if there was one. */
+export function intentDraft(
+  speaker: Speaker,
+  work: Work,
+  verdict: Verdict,
+  inTransaction: boolean,
+  rulesHash: string,
+  hold: Hold | null,
+  refusal: string | null,
+): IntentDraft {
+  const known = work.statements.filter((statement) => statement.known);
+  return {
+    type: 'statement.intent',
+    session: speaker.session,
+    who: speaker.who,
+    protocol: work.protocol,
+    statementName: work.statementName,
+    portal: work.portal === null ? null : work.portal.name,
+    sql: work.sql,
+    parameters: work.values.length === 0 ? null : shownValues(work),
+    parameterTypes: work.parameterTypes,
+    tags: tagsOf(work),
+    classes: classesOf(work),
+    relations: known.flatMap((statement) => statement.relations),
+    functions: known.flatMap((statement) => statement.functions),
+    inTransaction,
+    rules: rulesHash,
+    rule: verdict.rule,
+    verdict: verdict.action,
+    wouldHave: verdict.wouldHave,
+    fate: refusal === null ? 'forward' : 'refuse',
+    hold: hold?.request.id ?? null,
+    votes: hold?.votes ?? [],
+    refusal,
+    record: verdict.record,
+  };
+}
+
+export function outcomeDraft(speaker: Speaker, run: Run, result: Result, nowUs: number): RecordDraft {
+  return {
+    type: 'statement.outcome',
+    session: speaker.session,
+    who: speaker.who,
+    intent: run.intent,
+    result,
+    tags: run.tags,
+    rows: run.rows,
+    bytes: run.bytes,
+    sqlstate: run.sqlstate,
+    durationUs: nowUs - run.startedUs,
+  };
+}
+
+/** One record for one transition. The node that made the transition writes it. */
+export function holdDraft({ hold, event }: HoldChange): RecordDraft {
+  const { request } = hold;
+  return {
+    type: holdRecordType({ hold, event }),
+    session: request.session,
+    who: {
+      agent: request.agent,
+      owner: request.owner,
+      onBehalfOf: request.onBehalfOf,
+      authenticatedBy: request.authenticatedBy,
+      clientAddress: request.clientAddress,
+      database: request.database,
+      role: request.role,
+    },
+    hold: request.id,
+    version: hold.version,
+    rule: request.rule.name,
+    statementSha256: request.statement.sha256,
+    vote: event?.type === 'vote' ? event.vote : null,
+    because:
+      event?.type === 'revoke'
+        ? `revoked by ${event.by}: ${event.reason}`
+        : event?.type === 'withdraw'
+          ? event.because
+          : null,
+  };
+}
+
+type HoldRecordType = Extract<RecordDraft, { readonly hold: unknown; readonly version: number }>['type'];
+
+function holdRecordType({ hold, event }: HoldChange): HoldRecordType {
+  if (event === null) return 'hold.requested';
+  if (event.type === 'vote' && hold.state === 'pending') return 'hold.voted';
+  return hold.state === 'pending' ? 'hold.requested' : `hold.${hold.state}`;
+}
+
+/** Resolves when everything appended so far is on the disk. */
+export function durable(log: AuditLog): Promise<void> {
+  return new Promise((resolve, reject) => {
+    log.when('durable', (error) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+/** Writes down one change of a hold, durably. Rejects with `log_unwritable` when that cannot be done. */
+export async function recordHoldChange(log: AuditLog, change: HoldChange): Promise<void> {
+  log.append(holdDraft(change));
+  await durable(log);
+}
+
+function unique<Value>(values: readonly Value[]): Value[] {
+  return [...new Set(values)];
+}

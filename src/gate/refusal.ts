@@ -1,0 +1,146 @@
+// How a statement is refused. The refused frame is replaced by one that must fail, so that the server itself fails the
+// transaction, skips to Sync and reports the true status; its one error is then rewritten into ours. This file makes
+// the frames that must fail and the words of the refusals.
+import { serialize } from 'pg-protocol';
+import { CountersignError } from '../base/errors.ts';
+import { randomSecret } from '../base/ids.ts';
+import type { Hold } from '../holds/hold.ts';
+import type { Verdict } from '../rules/verdict.ts';
+import { FRONTEND } from '../wire/frontend.ts';
+import type { Work } from './work.ts';
+
+/** Unguessable, so that no client can make the portal that must not exist. */
+const NO_PORTAL = `countersign-refused-${randomSecret(12).toString('hex')}`;
+
+const MUST_FAIL = {
+  // 34000: the portal does not exist. Looked up before anything else, also in a failed transaction.
+  extended: serialize.execute({ portal: NO_PORTAL }),
+  // 42601: raw parsing comes before anything else. Nothing of the refused text is in it.
+  simple: serialize.query('countersign_refused'),
+  // 42883: no function has OID 0.
+  'function call': Buffer.from([FRONTEND.FunctionCall, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+} as const satisfies Record<Work['protocol'], Buffer>;
+
+/** A frame of the same protocol that the server cannot execute. */
+export function mustFail(protocol: Work['protocol']): Buffer {
+  return MUST_FAIL[protocol];
+}
+
+/** Why a statement does not go to the server: the word for the log and the error for the client. */
+export interface Refusal {
+  readonly because: 'denied' | 'expired' | 'withdrawn' | 'unavailable' | 'doomed' | 'limit';
+  readonly error: CountersignError;
+}
+
+export function deniedByRule(verdict: Verdict): Refusal {
+  return {
+    because: 'denied',
+    error: new CountersignError('denied', withReason(`denied by rule "${verdict.rule}"`, verdict.message), {
+      detail: JSON.stringify({ status: 'denied', by: 'rule', rule: verdict.rule }),
+      hint: verdict.contact === null ? 'Sending it again will not help.' : `Ask ${verdict.contact}.`,
+    }),
+  };
+}
+
+/** The refusal for a hold that ended in anything but an approval. */
+export function endedWithout(hold: Hold, url: string): Refusal {
+  const { rule, id } = hold.request;
+  const detail = JSON.stringify({ hold: id, status: hold.state, by: 'person', rule: rule.name, url });
+  switch (hold.state) {
+    case 'denied': {
+      const deny = hold.votes.findLast((vote) => vote.decision === 'deny');
+      return {
+        because: 'denied',
+        error: new CountersignError(
+          'denied',
+          withReason(`denied by ${deny?.voter ?? 'an approver'}`, deny?.reason ?? null),
+          {
+            detail,
+            hint: 'A person has read this statement and refused it. Do not rephrase it; ask what they want instead.',
+          },
+        ),
+      };
+    }
+    default:
+      return {
+        because: 'expired',
+        error: new CountersignError(
+          'expired',
+          'nobody decided about this statement in time; it has not run',
+          {
+            detail: JSON.stringify({ hold: id, status: 'expired', rule: rule.name, url }),
+            hint: 'Send the same statement again to ask again.',
+          },
+        ),
+      };
+  }
+}
+
+/** The client cancelled while it waited; the words are the server's own for a cancelled statement. */
+export function cancelledByClient(hold: Hold, url: string): Refusal {
+  return {
+    because: 'withdrawn',
+    error: new CountersignError('cancelled', 'canceling statement due to user request', {
+      detail: JSON.stringify({
+        hold: hold.request.id,
+        status: 'withdrawn',
+        rule: hold.request.rule.name,
+        url,
+      }),
+    }),
+  };
+}
+
+export function approvalsUnavailable(verdict: Verdict): Refusal {
+  return {
+    because: 'unavailable',
+    error: new CountersignError(
+      'approvals_unavailable',
+      `this statement needs approval (rule "${verdict.rule}"), and approvals are unavailable at the moment`,
+      {
+        detail: JSON.stringify({ status: 'unavailable', rule: verdict.rule }),
+        hint: 'It has not run. Statements that need no approval still work; try this one again later.',
+      },
+    ),
+  };
+}
+
+/** The server would refuse it anyway, so nobody is asked. */
+export const DOOMED: Refusal = {
+  because: 'doomed',
+  error: new CountersignError(
+    'transaction_aborted',
+    'current transaction is aborted, commands ignored until end of transaction block',
+  ),
+};
+
+/** The connection ended before anyone could be asked; nobody reads this error, but the log has the statement. */
+export const CLIENT_LEFT: Refusal = {
+  because: 'withdrawn',
+  error: new CountersignError('cancelled', 'the connection ended before this statement could be decided'),
+};
+
+export const DURING_COPY: Refusal = {
+  because: 'limit',
+  error: new CountersignError(
+    'protocol_violation',
+    'a statement that needs approval cannot be sent during COPY FROM STDIN',
+  ),
+};
+
+export function tooMuchBehind(limitBytes: number): Refusal {
+  return {
+    because: 'limit',
+    error: new CountersignError(
+      'limit',
+      `more than ${limitBytes} bytes were sent behind a statement that waits for approval`,
+      {
+        hint: 'The statement has not run. Wait for its answer before sending more, or raise limits.backlog.',
+      },
+    ),
+  };
+}
+
+function withReason(what: string, reason: string | null): string {
+  return reason === null ? what : `${what}: ${reason}`;
+}

@@ -1,0 +1,84 @@
+// From a piece of work in a session to what a person is asked: the hold's request.
+
+import type { Identity } from '../audit/record.ts';
+import { newHoldId, type SessionId } from '../base/ids.ts';
+import { bindingOf, statementSha256 } from '../holds/binding.ts';
+import type { HoldRequest } from '../holds/hold.ts';
+import type { SessionVariables, Verdict } from '../rules/verdict.ts';
+import { classesOf, tagsOf } from './recording.ts';
+import { shownValues, type Work } from './work.ts';
+
+export interface AskedIn {
+  readonly node: string;
+  readonly session: SessionId;
+  readonly who: Identity;
+  readonly requesters: readonly string[];
+  readonly variables: SessionVariables;
+  readonly searchPath: string | null;
+  readonly rulesHash: string;
+  /** Made at start, never leaves this process: no other process can make a binding that this one consumes. */
+  readonly bindingKey: Buffer;
+  readonly nonce: Buffer;
+  readonly nowMs: number;
+  readonly waitMs: number;
+  readonly grantMs: number;
+}
+
+export function holdRequest(work: Work, verdict: Verdict, asked: AskedIn): HoldRequest {
+  const bytes = {
+    sql: Buffer.from(work.sql, 'utf8'),
+    parameterTypes: work.parameterTypes,
+    parameterFormats: work.formats,
+    parameterValues: work.values,
+  };
+  const { who } = asked;
+  const known = work.statements.filter((statement) => statement.known);
+  const unknown = work.statements.filter((statement) => !statement.known);
+  return {
+    id: newHoldId(),
+    node: asked.node,
+    session: asked.session,
+    agent: who.agent,
+    owner: who.owner,
+    onBehalfOf: who.onBehalfOf,
+    requesters: asked.requesters,
+    authenticatedBy: who.authenticatedBy,
+    clientAddress: who.clientAddress,
+    claimed: asked.variables.claimed,
+    database: who.database,
+    role: who.role,
+    inTransaction: asked.variables.inTransaction,
+    statement: {
+      text: work.sql,
+      sha256: statementSha256(bytes),
+      tags: tagsOf(work),
+      classes: classesOf(work),
+      relations: known.flatMap((statement) => statement.relations),
+      reasons: [
+        ...known.flatMap((statement) => statement.reasons),
+        ...unknown.map((statement) => `not understood: ${statement.detail}`),
+      ],
+      parameters: verdict.record === 'digest' ? null : shownValues(work),
+    },
+    rule: { name: verdict.rule, message: verdict.message, contact: verdict.contact, hash: asked.rulesHash },
+    approvals: verdict.approvals,
+    binding: bindingOf(
+      asked.bindingKey,
+      {
+        agent: who.agent,
+        owner: who.owner,
+        onBehalfOf: who.onBehalfOf,
+        database: who.database,
+        role: who.role,
+        searchPath: asked.searchPath,
+        rulesHash: asked.rulesHash,
+        session: asked.session,
+        nonce: asked.nonce,
+      },
+      bytes,
+    ),
+    requestedAtMs: asked.nowMs,
+    deadlineMs: asked.nowMs + asked.waitMs,
+    grantMs: asked.grantMs,
+  };
+}

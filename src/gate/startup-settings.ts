@@ -1,0 +1,120 @@
+// What a StartupMessage asks for. Each setting in it, by a name of its own or within `options` in any spelling, is the SET
+// that it would be, and is judged as one before anything goes upstream. What is ours (`countersign.*`) stays here.
+import { CountersignError } from '../base/errors.ts';
+
+export interface StartupRequest {
+  readonly user: string;
+  readonly database: string;
+  readonly applicationName: string;
+  /** Claimed by the client, proved by nobody. */
+  readonly purpose: string;
+  /** Settings for the server, application_name among them; names in lower case. */
+  readonly settings: ReadonlyMap<string, string>;
+  /** `_pq_.` options: extensions of the protocol that we do not speak. */
+  readonly unknownOptions: readonly string[];
+}
+
+/** Claimed texts go to approvers and into rules: one line, not a page. */
+const PURPOSE_MAX_LENGTH = 500;
+
+const UTF8_NAMES: ReadonlySet<string> = new Set(['utf8', 'unicode']);
+
+/** Throws CountersignError `invalid_parameter`, `authorization` or `denied`. */
+export function readStartup(parameters: ReadonlyMap<string, string>): StartupRequest {
+  const settings = new Map<string, string>();
+  const unknownOptions: string[] = [];
+  let options = '';
+  for (const [name, value] of parameters) {
+    if (name === 'user' || name === 'database') continue;
+    if (name === 'options') options = value;
+    else if (name === 'replication') refuseReplication(value);
+    else if (name.startsWith('_pq_.')) unknownOptions.push(name);
+    else settings.set(name.toLowerCase(), value);
+  }
+  // As in the server, a parameter of its own wins over one in `options`.
+  for (const [name, value] of parseOptions(options)) if (!settings.has(name)) settings.set(name, value);
+
+  const user = parameters.get('user') ?? '';
+  if (user === '')
+    throw new CountersignError('authorization', 'no PostgreSQL user name specified in startup packet');
+  const encoding = settings.get('client_encoding');
+  if (encoding !== undefined && !UTF8_NAMES.has(encoding.toLowerCase().replace(/[^a-z0-9]/g, ''))) {
+    throw new CountersignError(
+      'invalid_parameter',
+      `client_encoding must be UTF8 through this proxy, not "${encoding}"`,
+      {
+        hint: 'Set PGCLIENTENCODING=UTF8 or your driver’s encoding to UTF8.',
+      },
+    );
+  }
+  settings.delete('client_encoding');
+  return {
+    user,
+    database: parameters.get('database') || user,
+    applicationName: settings.get('application_name') ?? '',
+    purpose: takePurpose(settings),
+    settings,
+    unknownOptions,
+  };
+}
+
+function takePurpose(settings: Map<string, string>): string {
+  const purpose = settings.get('countersign.purpose') ?? '';
+  for (const name of [...settings.keys()]) {
+    if (name.startsWith('countersign.')) settings.delete(name);
+  }
+  return purpose.slice(0, PURPOSE_MAX_LENGTH);
+}
+
+/** A replication stream is a bulk export of everything. */
+function refuseReplication(value: string): void {
+  if (/^(f|false|off|no?|0)$/i.test(value)) return;
+  throw new CountersignError('denied', 'replication connections are not let through', {
+    hint: 'A replication stream is an export of everything; it does not go through the proxy.',
+  });
+}
+
+/**
+ * The server's own splitting (pg_split_opts): blanks separate, a backslash keeps the next character. Understood are
+ * `-c name=value`, `-cname=value` and `--name=value`; every other switch of the server is refused.
+ */
+function parseOptions(options: string): Map<string, string> {
+  const words = splitOptions(options);
+  const settings = new Map<string, string>();
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] as string;
+    let assignment: string;
+    if (word === '-c' || word === '--') assignment = words[++i] ?? '';
+    else if (word.startsWith('--')) assignment = word.slice(2);
+    else if (word.startsWith('-c')) assignment = word.slice(2);
+    else assignment = '';
+    const at = assignment.indexOf('=');
+    if (at <= 0) {
+      throw new CountersignError(
+        'invalid_parameter',
+        `"options" may only hold -c name=value and --name=value, not "${word}"`,
+      );
+    }
+    // ParseLongOption: a hyphen in a name stands for an underscore.
+    settings.set(assignment.slice(0, at).replaceAll('-', '_').toLowerCase(), assignment.slice(at + 1));
+  }
+  return settings;
+}
+
+function splitOptions(options: string): string[] {
+  const words: string[] = [];
+  let word: string | null = null;
+  for (let i = 0; i < options.length; i++) {
+    const character = options[i] as string;
+    if (/[ \t\n\v\f\r]/.test(character)) {
+      if (word !== null) words.push(word);
+      word = null;
+    } else if (character === '\\') {
+      word = (word ?? '') + (options[++i] ?? '');
+    } else {
+      word = (word ?? '') + character;
+    }
+  }
+  if (word !== null) words.push(word);
+  return words;
+}

@@ -1,0 +1,115 @@
+// What a frame would run, if it were let through: its statements with every name resolved, and its bound values.
+// The gate stands where something runs (Query, Execute, FunctionCall), so these are the only frames that make work.
+import { decodeUtf8 } from '../base/bytes.ts';
+import type { Facts, Understanding, Unknown } from '../sql/facts.ts';
+import { understand } from '../sql/understand.ts';
+import { parseExecute, parseFunctionCall, parseQuery } from '../wire/frontend.ts';
+import { type NameChange, type Names, nameChanges, type Portal, unknownName, whatRuns } from './names.ts';
+
+export interface Work {
+  readonly protocol: 'simple' | 'extended' | 'function call';
+  /** The very bytes that go to the server if it may run. */
+  readonly frame: Buffer;
+  /** Everything that would run, for rules, record and approver. */
+  readonly statements: readonly (Facts | Unknown)[];
+  readonly sql: string;
+  readonly statementName: string | null;
+  readonly portal: Portal | null;
+  readonly parameterTypes: readonly number[];
+  readonly formats: readonly number[];
+  readonly values: readonly (Buffer | null)[];
+  /** What each statement of the frame does to the session's names once it is complete. */
+  readonly changes: readonly (readonly NameChange[])[];
+}
+
+/** The statements of one text; where it is not understood, the one Unknown that says why. */
+export function statementsOf(understanding: Understanding): readonly (Facts | Unknown)[] {
+  return understanding.known ? understanding.statements : [understanding];
+}
+
+/** SQL as text for people and the log; bytes that are not UTF-8 are shown as U+FFFD and never let through unheld. */
+export function sqlText(bytes: Buffer): string {
+  return decodeUtf8(bytes) ?? bytes.toString('utf8');
+}
+
+export function workOfQuery(frame: Buffer, names: Names, statementsMax: number): Work {
+  const sql = parseQuery(frame);
+  const own = statementsOf(understand(sql, { statementsMax }));
+  const changes = own.map(nameChanges);
+  // A later statement of the same text may use a name that an earlier one makes.
+  for (const change of changes.flat()) names.expect(change);
+  const statements = own.flatMap((statement) => whatRuns(statement, names));
+  for (const change of changes.flat()) names.reject(change);
+  return {
+    protocol: 'simple',
+    frame,
+    statements,
+    sql: sqlText(sql),
+    statementName: null,
+    portal: null,
+    parameterTypes: [],
+    formats: [],
+    values: [],
+    changes,
+  };
+}
+
+export function workOfExecute(frame: Buffer, names: Names): Work {
+  const { portal: name } = parseExecute(frame);
+  const portals = names.portals.get(name);
+  const prepared = portals.flatMap((portal) => portal.prepared);
+  const own = prepared.flatMap((candidate) => candidate.statements);
+  const last = portals.at(-1);
+  const statements =
+    prepared.length === 0
+      ? [unknownName('', `portal "${name}"`)]
+      : own.flatMap((statement) => whatRuns(statement, names));
+  return {
+    protocol: 'extended',
+    frame,
+    statements,
+    sql: prepared.map((candidate) => candidate.sql).join(';\n'),
+    statementName: last?.statementName ?? '',
+    portal: last ?? unknownPortal(name),
+    parameterTypes: prepared.at(-1)?.parameterTypes ?? [],
+    formats: last?.formats ?? [],
+    values: last?.values ?? [],
+    changes: own.length === 1 ? own.map(nameChanges) : [],
+  };
+}
+
+export function workOfFunctionCall(frame: Buffer): Work {
+  const { oid, formats, values } = parseFunctionCall(frame);
+  const text = `/* FunctionCall */ function with OID ${oid}`;
+  const statement: Unknown = {
+    known: false,
+    text,
+    reason: 'name',
+    detail: `a FunctionCall runs the function with OID ${oid} without naming it`,
+  };
+  return {
+    protocol: 'function call',
+    frame,
+    statements: [statement],
+    sql: text,
+    statementName: null,
+    portal: null,
+    parameterTypes: [],
+    formats,
+    values,
+    changes: [],
+  };
+}
+
+function unknownPortal(name: string): Portal {
+  return { name, statementName: '', prepared: [], formats: [], values: [], hold: false, suspended: false };
+}
+
+/** Bound values for the log and the approver: text as it is, binary and what is not UTF-8 as `\x` and hex. */
+export function shownValues(work: Pick<Work, 'formats' | 'values'>): (string | null)[] {
+  return work.values.map((value, i) => {
+    if (value === null) return null;
+    const text = work.formats[i] === 0 ? decodeUtf8(value) : null;
+    return text ?? `\\x${value.toString('hex')}`;
+  });
+}
