@@ -772,14 +772,3 @@ uuid_generate_v5 uuid_nil uuid_ns_dns uuid_ns_oid uuid_ns_url uuid_ns_x500 word_
 word_similarity_commutator_op word_similarity_dist_commutator_op word_similarity_dist_op word_similarity_op
 xml_encode_special_chars xml_valid xpath_bool xpath_list xpath_nodeset xpath_number xpath_string xpath_table
 `);
-
-export const CONTRIB_TYPES = names(`
-_citext _cube _dblink_pkey_results _ean13 _earth _gbtreekey16 _gbtreekey2 _gbtreekey32 _gbtreekey4
-_gbtreekey8 _gbtreekey_var _ghstore _gtrgm _hstore _intbig_gkey _isbn _isbn13 _ismn _ismn13 _issn _issn13
-_lo _lquery _ltree _ltree_gist _ltxtquery _pg_buffercache _pg_buffercache_numa _pg_stat_statements
-_pg_stat_statements_info _query_int _seg _tablefunc_crosstab_2 _tablefunc_crosstab_3 _tablefunc_crosstab_4
-_upc citext cube dblink_pkey_results ean13 earth gbtreekey16 gbtreekey2 gbtreekey32 gbtreekey4 gbtreekey8
-gbtreekey_var ghstore gtrgm hstore intbig_gkey isbn isbn13 ismn ismn13 issn issn13 lo lquery ltree
-ltree_gist ltxtquery pg_buffercache pg_buffercache_numa pg_stat_statements pg_stat_statements_info query_int
-seg tablefunc_crosstab_2 tablefunc_crosstab_3 tablefunc_crosstab_4 upc
-`);

@@ -2,8 +2,9 @@
 // ALTER and DROP that change privileges or code. walk.ts calls this after session.ts.
 import { CATALOG_RELATIONS } from './builtins.ts';
 import { isCodeObject, STATEMENTS } from './nodes.ts';
+import { qualifiedName } from './query.ts';
 import { childOf, listOf, type Node, namesOf, textOf } from './tree.ts';
-import { type Place, qualifiedName, type Walk } from './walk.ts';
+import type { Place, Walk } from './walk.ts';
 
 /** The field that holds the RangeVar of what the statement is about. */
 const SUBJECTS: Readonly<Record<string, string>> = {

@@ -1,6 +1,7 @@
 // What calling a function means. builtins.ts lists what exists; here stands what each volatile one does and why it may
 // or may not run unseen. A name in neither is a user's own function, of which the text alone tells nothing.
 import {
+  BUILTIN_TYPES,
   CONTRIB_STEADY_FUNCTIONS,
   CONTRIB_VOLATILE_FUNCTIONS,
   INFORMATION_SCHEMA_FUNCTIONS,
@@ -238,7 +239,8 @@ function judged(name: string): Meaning {
   if (row !== undefined) return { classes: row.classes, reason: `${name} ${row.does}` };
   const steady = STEADY_FUNCTIONS.has(name) || CONTRIB_STEADY_FUNCTIONS.has(name);
   const listed = VOLATILE_FUNCTIONS.has(name) || CONTRIB_VOLATILE_FUNCTIONS.has(name);
-  if (listed ? isDecidedOrdinary(name) : steady) return ORDINARY_MEANING;
+  // `uuid('…')` is a cast where no function has that name.
+  if (listed ? isDecidedOrdinary(name) : steady || BUILTIN_TYPES.has(name)) return ORDINARY_MEANING;
   return { classes: CODE, reason: `${name} is not a built-in function` };
 }
 
@@ -252,7 +254,8 @@ for (const name of [
   meanings.set(name, judged(name));
 }
 
-const inCatalog = (name: string): boolean => STEADY_FUNCTIONS.has(name) || VOLATILE_FUNCTIONS.has(name);
+const inCatalog = (name: string): boolean =>
+  STEADY_FUNCTIONS.has(name) || VOLATILE_FUNCTIONS.has(name) || BUILTIN_TYPES.has(name);
 
 /**
  * What a call by this name does, as far as a name tells. `schema` null: not qualified. A function of contrib is trusted

@@ -11,5 +11,28 @@ declare module 'libpg-query/wasm/libpg-query.js' {
     UTF8ToString(pointer: number): string;
     getValue(pointer: number, type: 'i32'): number;
   }
-  export default function createParser(): Promise<ParserInstance>;
+  export interface ParserOptions {
+    /** Instantiates at once, in place of reading and compiling the file again. */
+    instantiateWasm?(
+      imports: WebAssemblyImports,
+      receive: (instance: WebAssemblyInstance, module: WebAssemblyModule) => void,
+    ): WebAssemblyExports;
+    /** Where its file is: `directory` ends in a slash. */
+    locateFile?(name: string, directory: string): string;
+  }
+  export default function createParser(options: ParserOptions): Promise<ParserInstance>;
 }
+
+// The part of WebAssembly that makes an instance at once; Node's types have it only under the DOM's.
+type WebAssemblyImports = Readonly<Record<string, unknown>>;
+type WebAssemblyExports = Readonly<Record<string, unknown>>;
+interface WebAssemblyModule {
+  readonly module: never;
+}
+interface WebAssemblyInstance {
+  readonly exports: WebAssemblyExports;
+}
+declare var WebAssembly: {
+  readonly Module: new (code: Uint8Array) => WebAssemblyModule;
+  readonly Instance: new (module: WebAssemblyModule, imports: WebAssemblyImports) => WebAssemblyInstance;
+};

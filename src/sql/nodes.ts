@@ -35,7 +35,7 @@ const OBJECTS: Readonly<Record<string, string>> = {
   ATTRIBUTE: 'TYPE',
 };
 
-export function objectName(type: string | null): string {
+function objectName(type: string | null): string {
   const bare = (type ?? '').replace('OBJECT_', '');
   return OBJECTS[bare] ?? bare.replaceAll('_', ' ');
 }
@@ -62,8 +62,6 @@ const TRANSACTION_TAGS: Readonly<Record<string, string>> = {
   TRANS_STMT_COMMIT_PREPARED: 'COMMIT PREPARED',
   TRANS_STMT_ROLLBACK_PREPARED: 'ROLLBACK PREPARED',
 };
-
-const ROLE_TAGS: Readonly<Record<string, string>> = { ROLESTMT_GROUP: 'GROUP', ROLESTMT_USER: 'USER' };
 
 /** Functions, not tables: what changes them changes what runs. */
 const RUNS: ReadonlySet<string> = new Set([
@@ -222,7 +220,7 @@ export const STATEMENTS: Readonly<Record<string, StatementRow>> = {
   AlterDefaultPrivilegesStmt: { classes: ['privilege'], tag: 'ALTER DEFAULT PRIVILEGES' },
   CreateRoleStmt: {
     classes: ['privilege'],
-    tag: (node) => `CREATE ${ROLE_TAGS[textOf(node, 'stmt_type') ?? ''] ?? 'ROLE'}`,
+    tag: 'CREATE ROLE',
   },
   AlterRoleStmt: { classes: ['privilege'], tag: 'ALTER ROLE' },
   AlterRoleSetStmt: { classes: ['privilege'], tag: 'ALTER ROLE' },

@@ -1,6 +1,7 @@
 // SQL text to the parse tree of Postgres's own grammar (libpg-query, WebAssembly). Neighbours: tree.ts reads the tree.
 // A parse that overflows the stack or traps leaves the instance in a state nobody can vouch for, so it is thrown away
-// and a spare takes its place at once; the spare's own successor is made in the background.
+// and a spare takes its place at once. Making the next spare takes no I/O: it is there at the next turn of the event loop.
+import { readFileSync } from 'node:fs';
 import createParser, { type ParserInstance } from 'libpg-query/wasm/libpg-query.js';
 
 export interface ParsedStatement {
@@ -22,10 +23,35 @@ const spares: ParserInstance[] = [];
 let instance: ParserInstance | undefined;
 let ordered = 0;
 
+let compiled: WebAssemblyModule | undefined;
+
+/** The library finds, reads and compiles its file once; from then on an instance is made from the compiled module. */
+async function make(): Promise<ParserInstance> {
+  const module = compiled;
+  if (module !== undefined) {
+    return createParser({
+      instantiateWasm(imports, receive) {
+        const made = new WebAssembly.Instance(module, imports);
+        receive(made, module);
+        return made.exports;
+      },
+    });
+  }
+  let path = '';
+  const made = await createParser({
+    locateFile(name, directory) {
+      path = directory + name;
+      return path;
+    },
+  });
+  compiled = new WebAssembly.Module(readFileSync(path));
+  return made;
+}
+
 async function order(): Promise<void> {
   ordered++;
   try {
-    const made = await createParser();
+    const made = await make();
     if (instance === undefined) instance = made;
     else spares.push(made);
   } finally {
@@ -34,13 +60,9 @@ async function order(): Promise<void> {
 }
 
 function restock(): void {
-  // A spare that cannot be made is asked for again at the next parse; meanwhile texts are Unknown, never let through.
-  while (spares.length + ordered < SPARES) order().catch(() => undefined);
-}
-
-function replace(): void {
-  instance = spares.shift();
-  restock();
+  // Counted beforehand: an order that fails at once must not be repeated here for ever. It is asked for again at the
+  // next parse; meanwhile texts are Unknown, never let through.
+  for (let missing = SPARES - spares.length - ordered; missing > 0; missing--) order().catch(() => undefined);
 }
 
 /** At start-up, once; `parse` answers `parser` until it is done. Throws where WebAssembly cannot be loaded. */
@@ -50,7 +72,7 @@ export async function loadParser(): Promise<void> {
 }
 
 // The lexer takes a whole run of operator characters, then hands most of it back: quadratic for `/*/*/*…` or `++++…`.
-// The proxy has one thread, so such a text is refused before it is read. 10⁸ is about a second.
+// The proxy has one thread, so such a text is refused before it is read. The bound is about half a second.
 const LEXING_STEPS_MAX = 5e7;
 /** The tree of a list of constants is some fifty times its text; about a second and a gigabyte at this many. */
 const PUNCTUATION_MAX = 500_000;
@@ -94,14 +116,19 @@ export function parse(sql: string): ParseResult {
   const costly = tooCostly(sql);
   if (costly !== null) return { ok: false, reason: 'limit', detail: costly };
   if (instance === undefined) {
-    restock();
+    instance = spares.shift();
+    // Not from here: the stack may be near its end.
+    queueMicrotask(restock);
+  }
+  if (instance === undefined) {
     return { ok: false, reason: 'parser', detail: 'the parser is being restarted' };
   }
   let answer: { readonly tree: string } | { readonly message: string; readonly position: number };
   try {
     answer = ask(instance, sql);
   } catch (error) {
-    replace();
+    // Nothing that could fail in its turn where the stack has just ended; the next parse takes a spare.
+    instance = undefined;
     const deep = error instanceof RangeError;
     return {
       ok: false,
@@ -109,7 +136,7 @@ export function parse(sql: string): ParseResult {
       detail: deep ? 'nested too deeply to be understood' : 'the parser failed on this text',
     };
   }
-  if (instance.HEAPU8.length > MEMORY_BYTES_MAX) replace();
+  if (instance.HEAPU8.length > MEMORY_BYTES_MAX) instance = undefined;
   if ('message' in answer) {
     if (answer.message.startsWith('memory exhausted')) {
       return { ok: false, reason: 'limit', detail: 'nested too deeply to be understood' };

@@ -41,7 +41,12 @@ const READERS: Readonly<Record<string, Reader>> = {
     const query = childOf(node, 'query');
     if (query === null) return;
     const hold = (Number(node.fields['options'] ?? 0) & HOLD_OPTION) !== 0;
-    walk.draft.name({ kind: 'declare', name: textOf(node, 'portalname') ?? '', body: bodyOf(query, walk), hold });
+    walk.draft.name({
+      kind: 'declare',
+      name: textOf(node, 'portalname') ?? '',
+      body: bodyOf(query, walk),
+      hold,
+    });
     walk.statement(query, place);
     // Nothing is sent until it is fetched, and a FETCH says itself how much.
     walk.draft.limit = null;

@@ -64,7 +64,7 @@ const isOff = (value: string): boolean => {
 };
 
 /** GUC names compare without regard to the case of ASCII letters. */
-export const foldSetting = (name: string): string => name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+const foldSetting = (name: string): string => name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /**
  * Adds one setting to the facts. `name` null: not a constant, so it may be any of them. `current`: it takes the value

@@ -1,15 +1,16 @@
 // From one statement's tree to its facts. Every node is visited: those with a meaning of their own have a reader here or
 // in definitions.ts, every other one is walked through to whatever stands in it.
 
+import { dependsOnConstants } from './condition.ts';
 import { readDefinition } from './definitions.ts';
 import { Draft } from './draft.ts';
 import type { Facts, RelationUse } from './facts.ts';
 import { gathers, meaningOfCall } from './functions.ts';
 import { isStatement, mayBeOn, NOT_STATEMENTS, STATEMENTS } from './nodes.ts';
+import { constantText, leftmost, qualifiedName, rangesIn, returnsManyRows, usesOf } from './query.ts';
 import {
   type Ctes,
   cteNamed,
-  dependsOnConstants,
   isCatalog,
   isLimited,
   limitOf,
@@ -21,17 +22,7 @@ import {
 } from './restriction.ts';
 import { readSession } from './session.ts';
 import { addSetting } from './settings.ts';
-import {
-  childOf,
-  constantOf,
-  eachChild,
-  isSet,
-  listOf,
-  type Node,
-  namesOf,
-  textOf,
-  UnknownNode,
-} from './tree.ts';
+import { childOf, eachChild, isSet, listOf, type Node, namesOf, textOf, UnknownNode } from './tree.ts';
 
 /** A SELECT that we are in, for what its aggregates gather. */
 interface Query {
@@ -200,7 +191,12 @@ export class Walk {
     const added: Ctes[] = [];
     for (let at = inside.ctes; at !== null && at !== outside.ctes; at = at.outer) added.unshift(at);
     listOf(clause, 'ctes').forEach((cte, index) => {
-      this.children(cte, { ...inside, ctes: added[index]?.seenFrom ?? inside.ctes, query: null });
+      const entry = added[index];
+      this.children(cte, {
+        ...inside,
+        ctes: entry === undefined ? inside.ctes : entry.seenFrom,
+        query: null,
+      });
     });
   }
 
@@ -343,76 +339,4 @@ export class Walk {
       if ([...named].some((name) => own.has(name))) return;
     }
   }
-}
-
-export function qualifiedName(names: readonly string[]): [schema: string | null, name: string] {
-  return [names.length > 1 ? (names.at(-2) ?? null) : null, names.at(-1) ?? ''];
-}
-
-/** undefined where the argument is not a plain constant: a cast may change it, unless it is one to text. */
-function constantText(node: Node): string | null | undefined {
-  if (node.kind !== 'TypeCast') return constantOf(node);
-  const type = childOf(node, 'typeName');
-  const inner = childOf(node, 'arg');
-  if (
-    type === null ||
-    inner === null ||
-    listOf(type, 'typmods').length > 0 ||
-    listOf(type, 'arrayBounds').length > 0
-  ) {
-    return undefined;
-  }
-  const [schema, name] = qualifiedName(namesOf(type, 'names'));
-  const isText = (name === 'text' || name === 'varchar') && (schema === null || schema === 'pg_catalog');
-  return isText ? constantText(inner) : undefined;
-}
-
-function usesOf(node: Node): RelationUse['use'][] {
-  if (node.kind === 'UpdateStmt') return ['update'];
-  if (node.kind === 'DeleteStmt') return ['delete'];
-  if (node.kind === 'InsertStmt') {
-    const conflict = childOf(node, 'onConflictClause');
-    return conflict !== null && textOf(conflict, 'action') === 'ONCONFLICT_UPDATE'
-      ? ['insert', 'update']
-      : ['insert'];
-  }
-  const uses = listOf(node, 'mergeWhenClauses').map(
-    (clause) => MERGE_USES[textOf(clause, 'commandType') ?? ''],
-  );
-  return uses.filter((use) => use !== undefined);
-}
-
-const MERGE_USES: Readonly<Record<string, RelationUse['use']>> = {
-  CMD_INSERT: 'insert',
-  CMD_UPDATE: 'update',
-  CMD_DELETE: 'delete',
-};
-
-function leftmost(select: Node): Node {
-  const left = childOf(select, 'larg');
-  return left === null ? select : leftmost(left);
-}
-
-function rangesIn(item: Node): Node[] {
-  if (item.kind === 'RangeVar') return [item];
-  if (item.kind !== 'JoinExpr') return [];
-  return ['larg', 'rarg'].flatMap((side) => {
-    const part = childOf(item, side);
-    return part === null ? [] : rangesIn(part);
-  });
-}
-
-const ONE_ROW = new Set(['count', 'sum', 'min', 'max', 'avg']);
-
-/** A LIMIT on one row of totals, or on nothing that is read, asks for nothing large. */
-function returnsManyRows(select: Node): boolean {
-  if (childOf(select, 'larg') !== null) return true;
-  if (listOf(select, 'fromClause').length === 0) return false;
-  if (listOf(select, 'groupClause').length > 0) return true;
-  return !listOf(select, 'targetList').every((target) => {
-    const value = childOf(target, 'val');
-    if (value?.kind !== 'FuncCall' || childOf(value, 'over') !== null) return false;
-    const [schema, name] = qualifiedName(namesOf(value, 'funcname'));
-    return (schema === null || schema === 'pg_catalog') && ONE_ROW.has(name);
-  });
 }

@@ -66,12 +66,6 @@ for (const url of process.argv.slice(2)) {
      WHERE classid = 'pg_proc'::regclass AND pronamespace = 'public'::regnamespace AND provolatile IN (${volatilities})`;
   await collect(client, 'CONTRIB_VOLATILE_FUNCTIONS', contrib("'v'"));
   await collect(client, 'CONTRIB_STEADY_FUNCTIONS', contrib("'s', 'i'"));
-  await collect(
-    client,
-    'CONTRIB_TYPES',
-    `SELECT typname AS name FROM pg_type JOIN pg_depend ON objid = pg_type.oid AND deptype = 'e'
-     WHERE classid = 'pg_type'::regclass AND typnamespace = 'public'::regnamespace`,
-  );
   await client.end();
   await admin.query(`DROP DATABASE ${SCRATCH}`);
   await admin.end();
