@@ -101,6 +101,7 @@ export interface Config {
     readonly frameBytes: number;
     readonly backlogBytes: number;
     readonly statements: number;
+    readonly preparedStatements: number;
   };
 }
 

@@ -2,7 +2,7 @@
 // node in front of it from a config file like anybody's, and the lines to type. `--check` lives the story by itself.
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { stringify } from 'yaml';
@@ -137,7 +137,7 @@ function withPortHint(error: unknown): unknown {
 }
 
 function introduction({ agentUrl, apiUrl, token, auditDir, configFile }: Demo): string {
-  const cli = `node ${process.argv[1] ?? 'dist/cli/main.js'}`;
+  const cli = `node ${relative('.', process.argv[1] ?? 'dist/cli/main.js')}`;
   return `
 Countersign ${version} stands in front of an embedded Postgres with a small shop.
 
@@ -151,15 +151,17 @@ Countersign ${version} stands in front of an embedded Postgres with a small shop
 
 2. Be the person who decides (${APPROVER}), in another terminal:
 
-     export COUNTERSIGN_URL=${apiUrl} COUNTERSIGN_TOKEN=${token}
-     ${cli} pending
-     ${cli} approve h_…                     (or: deny h_… --reason "why not")
+     export COUNTERSIGN_URL=${apiUrl}
+     export COUNTERSIGN_TOKEN=${token}
+     ${cli} watch                  what is held, as it comes
+     ${cli} approve h_…            or: deny h_… --reason "why not"
 
-   or with curl:
+   or with curl, where a vote names the hash and the version that were read:
 
-     curl -H "Authorization: Bearer ${token}" ${apiUrl}/v1/holds?state=pending
-     curl -H "Authorization: Bearer ${token}" -H "Content-Type: application/json" \\
-       -d '{"decision":"approve","statement_sha256":"…","version":1}' ${apiUrl}/v1/holds/h_…/votes
+     curl -H "Authorization: Bearer $COUNTERSIGN_TOKEN" "$COUNTERSIGN_URL/v1/holds?state=pending"
+     curl -H "Authorization: Bearer $COUNTERSIGN_TOKEN" -H "Content-Type: application/json" \\
+       -d '{"decision":"approve","statement_sha256":"…","version":1}' \\
+       "$COUNTERSIGN_URL/v1/holds/h_…/votes"
 
 3. Be the auditor: see what happened, and check that nobody has changed it.
 

@@ -26,9 +26,6 @@ import { parseScramSecret } from '../wire/scram-secret.ts';
 /** How often holds that have passed their deadline are looked for. */
 const SWEEP_MS = 1_000;
 
-/** Prepared statements, and portals, that one session may have. */
-const NAMES_MAX = 10_000;
-
 export interface RunningNode {
   readonly listen: { readonly host: string; readonly port: number };
   readonly http: { readonly address: string; readonly port: number };
@@ -78,7 +75,7 @@ export async function startNode(
     };
     recordRules();
 
-    const store = openStore(config, problem);
+    const store = await openStore(config, problem);
     closers.push(() => store.close());
     const recordChange = (change: Parameters<typeof recordHoldChange>[1]): Promise<void> =>
       recordHoldChange(log, change);
@@ -125,7 +122,7 @@ export async function startNode(
         log,
         store,
         clock: systemClock,
-        limits: { ...limits, names: NAMES_MAX },
+        limits: { ...limits, names: limits.preparedStatements },
         times: {
           waitMs: Math.min(holds.waitMs, holds.ttlMs),
           waitInTransactionMs: Math.min(holds.waitInTransactionMs, holds.ttlMs),
@@ -180,12 +177,15 @@ export async function startNode(
   }
 }
 
-function openStore(config: Config, problem: (error: unknown, what: string) => void): HoldStore {
+async function openStore(
+  config: Config,
+  problem: (error: unknown, what: string) => void,
+): Promise<HoldStore> {
   const onProblem = (error: unknown): void => problem(error, 'hold store');
   const { store, redis } = config.holds;
   if (store === 'memory') return new MemoryHoldStore({ clock: systemClock, onProblem });
   if (redis === null) throw new CountersignError('config', 'holds.redis must name the Redis to use');
-  return new RedisHoldStore({ url: redis.reveal(), clock: systemClock, onProblem });
+  return await RedisHoldStore.open({ url: redis.reveal(), clock: systemClock, onProblem });
 }
 
 /** Returns what stops it. */

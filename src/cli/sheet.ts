@@ -2,7 +2,7 @@
 // through visible.ts and stands behind a margin, so that a statement cannot pretend to be our own text.
 import type { HoldDocument } from '../holds/document.ts';
 import { styled, type Terminal } from './terminal.ts';
-import { clipped, visibleLine, visibleLines, widthOf } from './visible.ts';
+import { clipped, proseLines, visibleLine, visibleLines, widthOf } from './visible.ts';
 
 const LABEL_COLUMNS = 14;
 const MARGIN = '  │ ';
@@ -97,7 +97,7 @@ export function stateWord(terminal: Terminal, hold: HoldDocument): string {
 
 function field(terminal: Terminal, label: string, value: string): readonly string[] {
   if (value === '') return [];
-  return visibleLines(value, terminal.columns - LABEL_COLUMNS - 2).map((line, index) =>
+  return proseLines(value, terminal.columns - LABEL_COLUMNS - 2).map((line, index) =>
     index === 0
       ? `  ${styled(terminal, 'bold', label.padEnd(LABEL_COLUMNS - 1))} ${line}`
       : `  ${' '.repeat(LABEL_COLUMNS)}${line}`,

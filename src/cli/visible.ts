@@ -28,6 +28,26 @@ export function visibleLines(text: string, columns: number): readonly string[] {
     .flatMap((line) => broken(visibleLine(line.replaceAll('\t', '    ')), columns));
 }
 
+/** As `visibleLines`, for sentences: a line ends at a space where it can. */
+export function proseLines(text: string, columns: number): readonly string[] {
+  return text.split('\n').flatMap((line) => {
+    const lines: string[] = [];
+    let current = '';
+    for (const word of visibleLine(line).split(' ')) {
+      const longer = current === '' ? word : `${current} ${word}`;
+      if (widthOf(longer) <= columns) {
+        current = longer;
+        continue;
+      }
+      if (current !== '') lines.push(current);
+      const pieces = broken(word, columns);
+      lines.push(...pieces.slice(0, -1));
+      current = pieces.at(-1) ?? '';
+    }
+    return [...lines, current];
+  });
+}
+
 /** `text` on one line of at most `columns`, with … where it was cut. */
 export function clipped(text: string, columns: number): string {
   const [first = '', ...more] = broken(visibleLine(text.replace(/\s+/g, ' ').trim()), columns);

@@ -133,6 +133,8 @@ const limits = strict({
   backlog: bytes('1MiB'),
   /** Statements in one frame; more are not understood. */
   statements: integer(1, 100_000).default(1000),
+  /** Prepared statements, and portals, that one session may have. */
+  preparedStatements: integer(1, 1_000_000).default(10_000),
 });
 
 export const configSchema = strict({

@@ -54,6 +54,7 @@ export function configOf(text: ConfigText, file: string, check: References): Con
       frameBytes: text.limits.frame,
       backlogBytes: text.limits.backlog,
       statements: text.limits.statements,
+      preparedStatements: text.limits.preparedStatements,
     },
   };
 }

@@ -1,9 +1,8 @@
 // The strictest verdict on everything that a piece of work would run.
+import { strictestOf } from '../rules/strictness.ts';
 import type { RuleSet, SessionVariables, Verdict } from '../rules/verdict.ts';
 import type { Unknown } from '../sql/facts.ts';
 import type { Work } from './work.ts';
-
-const STRICTNESS = { allow: 0, hold: 1, deny: 2 } as const;
 
 const NOTHING_ASKED = {
   action: 'allow',
@@ -33,20 +32,9 @@ export function judge(
 ): Verdict {
   if (work.portal?.suspended === true) return RESUMED;
   const misread = misreading(work, reported);
-  let strictest: Verdict | null = misread === null ? null : rules.judge(misread, session);
-  for (const statement of work.statements) {
-    const verdict = rules.judge(statement, session);
-    strictest = strictest === null ? verdict : stricter(strictest, verdict);
-  }
-  return strictest ?? EMPTY;
-}
-
-function stricter(one: Verdict, other: Verdict): Verdict {
-  const difference =
-    STRICTNESS[other.action] - STRICTNESS[one.action] || other.approvals.count - one.approvals.count;
-  const chosen = difference > 0 ? other : one;
-  const record = one.record === 'digest' || other.record === 'digest' ? 'digest' : 'full';
-  return { ...chosen, record, wouldHave: chosen.wouldHave ?? one.wouldHave ?? other.wouldHave };
+  const judged = misread === null ? work.statements : [misread, ...work.statements];
+  const [first, ...others] = judged.map((statement) => rules.judge(statement, session));
+  return first === undefined ? EMPTY : strictestOf([first, ...others]);
 }
 
 function misreading(work: Work, reported: ReadonlyMap<string, string>): Unknown | null {

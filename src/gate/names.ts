@@ -16,8 +16,8 @@ export interface Prepared {
 export interface Portal {
   readonly name: string;
   readonly statementName: string;
-  /** Every statement that it may have been bound to. */
-  readonly prepared: readonly Prepared[];
+  /** Every statement that it may have been bound to; the one, once the server has bound it. */
+  prepared: readonly Prepared[];
   readonly formats: Bind['formats'];
   readonly values: Bind['values'];
   /** It outlives its transaction (DECLARE … WITH HOLD). */
@@ -26,20 +26,52 @@ export interface Portal {
   suspended: boolean;
 }
 
+/** A Parse or a Bind, or a statement (PREPARE, DECLARE). */
+type MadeBy = 'message' | 'SQL';
+
+/** Counts the Syncs that the client has sent. */
+interface Segment {
+  number: number;
+}
+
+interface Candidate<Value> {
+  readonly value: Value;
+  /** The segment in which a message made it; null where SQL makes it, whose failure may skip nothing. */
+  readonly segment: number | null;
+  sure: boolean;
+}
+
 class Candidates<Value> {
-  readonly #byName = new Map<string, { value: Value; sure: boolean }[]>();
+  readonly #byName = new Map<string, Candidate<Value>[]>();
+  readonly #segment: Segment;
+
+  constructor(segment: Segment) {
+    this.#segment = segment;
+  }
 
   get size(): number {
     return this.#byName.size;
   }
 
+  /**
+   * All that this name may stand for in a message sent now. What a message made since the last Sync is alone: had that
+   * failed, the server would ignore this one too.
+   */
   get(name: string): readonly Value[] {
-    return this.#byName.get(name)?.map((candidate) => candidate.value) ?? [];
+    const candidates = this.#byName.get(name) ?? [];
+    const newest = candidates.at(-1);
+    if (newest?.segment === this.#segment.number) return [newest.value];
+    return candidates.map((candidate) => candidate.value);
+  }
+
+  /** What the server has under this name; undefined when nothing is certain. */
+  certain(name: string): Value | undefined {
+    return this.#byName.get(name)?.find((candidate) => candidate.sure)?.value;
   }
 
   /** It is on its way to the server. */
-  expect(name: string, value: Value): void {
-    const candidate = { value, sure: false };
+  expect(name: string, value: Value, by: MadeBy): void {
+    const candidate = { value, segment: by === 'message' ? this.#segment.number : null, sure: false };
     const others = this.#byName.get(name);
     if (others === undefined) this.#byName.set(name, [candidate]);
     else others.push(candidate);
@@ -51,7 +83,7 @@ class Candidates<Value> {
     const at = candidates?.findIndex((candidate) => candidate.value === value) ?? -1;
     if (candidates === undefined || at < 0) return;
     candidates.splice(0, at);
-    (candidates[0] as { sure: boolean }).sure = true;
+    (candidates[0] as Candidate<Value>).sure = true;
   }
 
   /** The server never made it. */
@@ -70,7 +102,7 @@ class Candidates<Value> {
     }
   }
 
-  #keep(name: string, keep: (candidate: { value: Value; sure: boolean }) => boolean): void {
+  #keep(name: string, keep: (candidate: Candidate<Value>) => boolean): void {
     const candidates = this.#byName.get(name);
     if (candidates === undefined) return;
     const kept = candidates.filter(keep);
@@ -87,12 +119,18 @@ export type NameChange =
   | { readonly kind: 'drop portal'; readonly name: string | null };
 
 export class Names {
-  readonly statements = new Candidates<Prepared>();
-  readonly portals = new Candidates<Portal>();
+  readonly #segment: Segment = { number: 0 };
+  readonly statements = new Candidates<Prepared>(this.#segment);
+  readonly portals = new Candidates<Portal>(this.#segment);
 
-  expect(change: NameChange): void {
-    if (change.kind === 'statement') this.statements.expect(change.name, change.prepared);
-    if (change.kind === 'portal') this.portals.expect(change.name, change.portal);
+  /** The client has sent a Sync: what fails before it does not keep the server from running what comes behind it. */
+  synced(): void {
+    this.#segment.number++;
+  }
+
+  expect(change: NameChange, by: MadeBy = 'SQL'): void {
+    if (change.kind === 'statement') this.statements.expect(change.name, change.prepared, by);
+    if (change.kind === 'portal') this.portals.expect(change.name, change.portal, by);
   }
 
   confirm(change: NameChange): void {
@@ -100,6 +138,7 @@ export class Names {
       case 'statement':
         return this.statements.confirm(change.name, change.prepared);
       case 'portal':
+        this.#settleBinding(change.portal);
         return this.portals.confirm(change.name, change.portal);
       case 'drop statement':
         return change.name === null ? this.statements.dropAll(() => true) : this.statements.drop(change.name);
@@ -113,6 +152,15 @@ export class Names {
   reject(change: NameChange): void {
     if (change.kind === 'statement') this.statements.reject(change.name, change.prepared);
     if (change.kind === 'portal') this.portals.reject(change.name, change.portal);
+  }
+
+  /**
+   * Answers come in order, so what the server has under the statement's name when it answers the Bind is what it has
+   * bound. A cursor is not among these: its statement has no name.
+   */
+  #settleBinding(portal: Portal): void {
+    const bound = this.statements.certain(portal.statementName);
+    if (bound !== undefined && portal.prepared.includes(bound)) portal.prepared = [bound];
   }
 
   /** Portals end with their transaction, all but holdable cursors. */
@@ -168,24 +216,36 @@ function cursorOf(name: string, body: Facts, hold: boolean): Portal {
 }
 
 /**
- * Everything that `statement` would run: itself, what an EXECUTE in it names and what a FETCH in it drives,
- * whatever of them there may be. A name that is not known here is Unknown, and unknown holds.
+ * Everything that `statement` would run: itself, what an EXECUTE in it names and what a FETCH in it drives, whatever of
+ * them there may be, and what those name in turn (a Parse may hold an EXECUTE). A name that is not known here is
+ * Unknown, and unknown holds.
  */
 export function whatRuns(statement: Facts | Unknown, names: Names): (Facts | Unknown)[] {
   const runs: (Facts | Unknown)[] = [statement];
-  if (!statement.known) return runs;
-  for (const use of statement.names) {
-    if (use.kind === 'execute') {
-      const found = names.statements.get(nameKey(use.name));
-      runs.push(...found.flatMap((prepared) => prepared.statements));
-      if (found.length === 0) runs.push(unknownName(statement.text, `prepared statement "${use.name}"`));
-    } else if (use.kind === 'fetch') {
-      const found = names.portals.get(nameKey(use.name));
-      runs.push(...found.flatMap((portal) => portal.prepared.flatMap((prepared) => prepared.statements)));
-      if (found.length === 0) runs.push(unknownName(statement.text, `cursor "${use.name}"`));
+  const seen = new Set<string>();
+  // It grows while it is walked.
+  for (const running of runs) {
+    if (!running.known) continue;
+    for (const use of running.names) {
+      if (use.kind !== 'execute' && use.kind !== 'fetch') continue;
+      const key = nameKey(use.name);
+      if (seen.has(`${use.kind} ${key}`)) continue;
+      seen.add(`${use.kind} ${key}`);
+      const found =
+        use.kind === 'execute' ? names.statements.get(key) : names.portals.get(key).flatMap(boundTo);
+      const what = use.kind === 'execute' ? 'prepared statement' : 'cursor';
+      if (found.length === 0) runs.push(unknownName(running.text, `${what} "${use.name}"`));
+      for (const prepared of found) runs.push(...prepared.statements);
     }
   }
   return runs;
+}
+
+/** What a portal may run; of a statement that was not made here, Unknown, also where another candidate is known. */
+function boundTo(portal: Portal): readonly Prepared[] {
+  if (portal.prepared.length > 0) return portal.prepared;
+  const unknown = unknownName('', `prepared statement "${portal.statementName}"`);
+  return [{ sql: '', statements: [unknown], parameterTypes: [] }];
 }
 
 export function unknownName(text: string, what: string): Unknown {

@@ -46,12 +46,16 @@ const ENDS_READY: ReadonlySet<Expected['kind']> = new Set([
 export class Pipeline {
   /** The transaction's status in the last ReadyForQuery. */
   status: TransactionStatus = 'I';
-  /** Something ran since the last Sync, so the server may be in an implicit transaction block. */
+  /** What is sent next runs in an implicit transaction block: an Execute went before it, and no Sync since. */
   implicitBlock = false;
   readonly #onSettled: (entry: Expected, result: Result) => void;
   #queue: Expected[] = [];
   #skipping = false;
   #copyIn = false;
+  /** The head is a COPY FROM STDIN that has begun. */
+  #copying = false;
+  /** The head, a Query, has had an answer other than rows. */
+  #begun = false;
   /** ReadyForQuery that may still come for a doubtful Sync which was given up. */
   #stray = 0;
 
@@ -86,6 +90,8 @@ export class Pipeline {
     if (entry.kind === 'copy end') this.#copyIn = false;
     if (entry.kind === 'sync') entry.doubtful = this.#copyIn;
     if (entry.kind === 'execute') this.implicitBlock = true;
+    else if (ENDS_READY.has(entry.kind) && !('doubtful' in entry && entry.doubtful))
+      this.implicitBlock = false;
     this.#queue.push(entry);
   }
 
@@ -123,6 +129,8 @@ export class Pipeline {
     const head = this.#answered('execute', 'query');
     if (head === undefined || !('run' in head)) return;
     if (tag !== null) head.run.tags.push(tag);
+    this.#begun = true;
+    this.#endCopy('ignored');
     if (head.kind === 'execute') this.#settle('done');
   }
 
@@ -134,6 +142,8 @@ export class Pipeline {
   }
 
   onCopyIn(): void {
+    const head = this.#answered('execute', 'query');
+    this.#copying = true;
     this.#copyIn = true;
     // What was sent behind the COPY before we knew that it is one: the server ignores Sync until the CopyDone.
     for (const entry of this.#queue) {
@@ -143,6 +153,7 @@ export class Pipeline {
       }
       if (entry.kind === 'sync') entry.doubtful = true;
     }
+    if (this.#copyIn && head?.kind === 'execute') this.implicitBlock = true;
   }
 
   /** An ErrorResponse that does not end the session. */
@@ -154,8 +165,12 @@ export class Pipeline {
       case 'query':
       case 'function call':
         head.run.sqlstate = sqlstate;
+        this.#begun = true;
+        this.#endCopy('perhaps ignored');
         return;
       case 'refused query':
+        this.#begun = true;
+        return;
       case 'sync': // a deferred constraint, found while committing
         return;
       case 'execute':
@@ -169,12 +184,12 @@ export class Pipeline {
   onReadyForQuery(status: TransactionStatus): void {
     this.status = status;
     const head = this.#head();
-    if (head === undefined || !ENDS_READY.has(head.kind)) {
+    const queried = head?.kind === 'query' || head?.kind === 'refused query';
+    if (head === undefined || !ENDS_READY.has(head.kind) || (queried && !this.#begun)) {
       if (this.#stray === 0) throw new UnexpectedAnswer('ReadyForQuery', head?.kind);
       this.#stray--;
       return;
     }
-    if (head.kind === 'sync') this.implicitBlock = false;
     this.#settle('run' in head && head.run.sqlstate !== null ? 'failed' : 'done');
   }
 
@@ -192,16 +207,26 @@ export class Pipeline {
     this.#settle(result);
   }
 
-  /** The head, which must be of one of `kinds`; a doubtful Sync before it was ignored by the server. */
+  /** The head, which must be of one of `kinds`. */
   #answered(...kinds: readonly Expected['kind'][]): Expected | undefined {
-    let head = this.#head();
-    while (head?.kind === 'sync' && head.doubtful) {
-      this.#queue.shift();
-      head = this.#head();
-    }
+    const head = this.#head();
     if (head === undefined || !kinds.includes(head.kind))
       throw new UnexpectedAnswer(kinds.join(' or '), head?.kind);
     return head;
+  }
+
+  /**
+   * The COPY FROM STDIN at the head is over. Each Sync sent within it was ignored when it came to its CopyDone;
+   * when it failed, the server may have stopped reading before some of them, and then it answers those.
+   */
+  #endCopy(syncs: 'ignored' | 'perhaps ignored'): void {
+    if (!this.#copying) return;
+    this.#copying = false;
+    const left = this.#queue.filter((entry) => !(entry.kind === 'sync' && entry.doubtful));
+    if (syncs === 'perhaps ignored') this.#stray += this.#queue.length - left.length;
+    this.#queue = left;
+    const end = left.findIndex((entry) => entry.kind === 'copy end');
+    if (syncs === 'ignored' && end >= 0) left.splice(end, 1);
   }
 
   #skipToSync(): void {
@@ -228,6 +253,8 @@ export class Pipeline {
   }
 
   #settle(result: Result): void {
+    this.#begun = false;
+    this.#copying = false;
     const entry = this.#queue.shift();
     if (entry !== undefined) this.#onSettled(entry, result);
   }

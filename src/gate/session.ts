@@ -108,6 +108,7 @@ export class Session implements Gate, ScannerOwner {
   /** Why the client is gone, from when it is until the server has finished what was sent before. */
   #leaving: string | null = null;
   #undelivered = 0;
+  #serverSaidGoodbye = false;
 
   constructor(options: SessionOptions) {
     const { node, client, upstream } = options;
@@ -227,6 +228,7 @@ export class Session implements Gate, ScannerOwner {
         return this.#send(bytes, { kind: 'describe' });
       case FRONTEND.Sync:
         parseEmpty(bytes);
+        this.#names.synced();
         return this.#send(bytes, { kind: 'sync', doubtful: false });
       case FRONTEND.Flush:
         parseEmpty(bytes);
@@ -257,7 +259,7 @@ export class Session implements Gate, ScannerOwner {
         },
       );
     }
-    this.#names.expect(change);
+    this.#names.expect(change, 'message');
     this.#send(bytes, { kind, change });
   }
 
@@ -285,7 +287,7 @@ export class Session implements Gate, ScannerOwner {
       tags: [],
       sqlstate: null,
     };
-    for (const change of work.changes.flat()) this.#names.expect(change);
+    for (const change of work.changes.flat()) this.#names.expect(change, 'SQL');
     this.#totals.statements++;
     this.#pipeline.expect(expectedFor(work, run));
     this.#outbox.push(work.frame, hold === null ? barrierFor(work) : 'durable');
@@ -360,12 +362,12 @@ export class Session implements Gate, ScannerOwner {
       store,
       log,
       noticeMs: times.noticeMs,
-      notice: (hold) => this.#notice(hold),
+      notice: (hold, remainingMs) => this.#notice(hold, remainingMs),
       interruptible: (interrupt) => {
         this.#interrupt = interrupt;
         if (this.#interrupted !== null) interrupt(this.#interrupted);
       },
-      nowMs: () => clock.nowMs(),
+      waitMs: request.deadlineMs - request.requestedAtMs,
     });
     if (decision.kind === 'unavailable') node.problem(decision.error, 'approval');
     // Whoever cancelled between the approval and this line must not find that it ran after all.
@@ -394,9 +396,9 @@ export class Session implements Gate, ScannerOwner {
     reportOutcome(id, state, this.#node).catch((error: unknown) => this.#node.problem(error, 'hold outcome'));
   }
 
-  #notice(hold: Hold): void {
-    const { rule, id, deadlineMs, statement } = hold.request;
-    const seconds = Math.max(0, Math.round((deadlineMs - this.#node.clock.nowMs()) / 1000));
+  #notice(hold: Hold, remainingMs: number): void {
+    const { rule, id, statement } = hold.request;
+    const seconds = Math.max(0, Math.round(remainingMs / 1000));
     const what = statement.tags.length > 0 ? statement.tags.join(', ') : 'statement';
     const url = this.urlOf(hold);
     this.#client.write(
@@ -501,7 +503,10 @@ export class Session implements Gate, ScannerOwner {
 
   #onErrorResponse(frame: Buffer, fields: ErrorFields): Buffer {
     const severity = fields['V'] ?? fields['S'];
-    if (severity === 'FATAL' || severity === 'PANIC') return frame;
+    if (severity === 'FATAL' || severity === 'PANIC') {
+      this.#serverSaidGoodbye = true;
+      return frame;
+    }
     const refusal = this.#pipeline.refusal;
     this.#pipeline.onError(fields['C'] ?? 'XX000');
     return refusal === null ? frame : encodeError(refusal, 'ERROR');
@@ -589,17 +594,20 @@ export class Session implements Gate, ScannerOwner {
 
   #serverGone(): void {
     if (this.#ended) return;
-    if (!this.#paused) return this.#end(this.#leaving ?? 'upstream closed the connection');
-    this.#interruptWith('upstream lost');
+    if (this.#leaving !== null) return this.#end(this.#leaving);
+    const because = this.#paused ? 'upstream lost' : 'upstream closed the connection';
+    // What the server said before it closed is what the client should read last.
+    if (this.#serverSaidGoodbye) return this.#end(because);
     this.#fatal(
       new CountersignError('upstream_unavailable', 'the connection to the database was lost'),
-      'upstream lost',
+      because,
     );
   }
 
   #fatal(error: CountersignError, because: string): void {
     if (this.#ended) return;
-    this.#client.write(encodeError(error, 'FATAL'));
+    // Within a row that has not come whole it would be read as a part of the row.
+    if (this.#scanner.betweenMessages) this.#client.write(encodeError(error, 'FATAL'));
     this.#end(because);
   }
 

@@ -84,7 +84,7 @@ function parseOptions(options: string): Map<string, string> {
   for (let i = 0; i < words.length; i++) {
     const word = words[i] as string;
     let assignment: string;
-    if (word === '-c' || word === '--') assignment = words[++i] ?? '';
+    if (word === '-c') assignment = words[++i] ?? '';
     else if (word.startsWith('--')) assignment = word.slice(2);
     else if (word.startsWith('-c')) assignment = word.slice(2);
     else assignment = '';

@@ -19,11 +19,12 @@ export interface WaitingOptions {
   readonly log: AuditLog;
   /** Between two notices to the client, milliseconds. */
   readonly noticeMs: number;
-  /** Tells the client that its statement is (still) held. */
-  readonly notice: (hold: Hold) => void;
+  /** Tells the client that its statement is (still) held, and for how long at most. */
+  readonly notice: (hold: Hold, remainingMs: number) => void;
   /** Called once, at the start; whoever gets `interrupt` may call it at any time. */
   readonly interruptible: (interrupt: (why: Interruption) => void) => void;
-  readonly nowMs: () => number;
+  /** How long to wait, milliseconds, from the moment the store has the hold. Not a time of day: clocks differ. */
+  readonly waitMs: number;
 }
 
 export type Decision =
@@ -78,9 +79,12 @@ function firstEnding(hold: Hold, options: WaitingOptions): Promise<Ending> {
       unwatch();
       resolve(ending);
     };
-    const remainingMs = Math.max(0, hold.request.deadlineMs - options.nowMs());
-    const deadline = setTimeout(() => finish('deadline'), remainingMs);
-    const notices = setInterval(() => options.notice(hold), options.noticeMs);
+    const deadline = setTimeout(() => finish('deadline'), options.waitMs);
+    let remainingMs = options.waitMs;
+    const notices = setInterval(() => {
+      remainingMs -= options.noticeMs;
+      options.notice(hold, remainingMs);
+    }, options.noticeMs);
     const unwatch = options.store.watch(
       id,
       (now) => {
@@ -89,7 +93,7 @@ function firstEnding(hold: Hold, options: WaitingOptions): Promise<Ending> {
       (error) => finish({ lost: error }),
     );
     options.interruptible((why) => finish({ interrupted: why }));
-    options.notice(hold);
+    options.notice(hold, remainingMs);
   });
 }
 
@@ -98,12 +102,12 @@ async function conclude(hold: Hold, event: HoldEvent, options: WaitingOptions): 
   const change = await apply(hold.request.id, event, options);
   if (change.hold.state === 'consumed' && change.event?.type === 'consume')
     return { kind: 'approved', hold: change.hold };
-  if (change.hold.state === 'approved') {
+  if (change.hold.state === 'approved' && event.type !== 'consume') {
     // Approved at the last moment, while we were giving up.
     return await conclude(change.hold, { type: 'consume', binding: hold.request.binding }, options);
   }
   if (change.hold.state === 'pending') {
-    // The store's clock is behind ours: it does not take the deadline for passed yet. The client has waited long enough.
+    // By the store's clock the deadline is still to come. The client has waited long enough all the same.
     return {
       kind: 'ended',
       hold: await end(change.hold, { type: 'withdraw', because: 'requester' }, options),

@@ -37,7 +37,7 @@ export function workOfQuery(frame: Buffer, names: Names, statementsMax: number):
   const own = statementsOf(understand(sql, { statementsMax }));
   const changes = own.map(nameChanges);
   // A later statement of the same text may use a name that an earlier one makes.
-  for (const change of changes.flat()) names.expect(change);
+  for (const change of changes.flat()) names.expect(change, 'SQL');
   const statements = own.flatMap((statement) => whatRuns(statement, names));
   for (const change of changes.flat()) names.reject(change);
   return {
