@@ -67,7 +67,10 @@ export interface Facts {
   readonly where: 'absent' | 'none' | 'constant' | 'real';
   /** Constant LIMIT / FETCH FIRST of the outermost query, in rows; null when there is none or it is not constant. */
   readonly limit: number | null;
-  /** An aggregate gathers rows into one value (json_agg, string_agg, array_agg, xmlagg, …). */
+  /**
+   * An aggregate gathers rows into one value (json_agg, string_agg, array_agg, …) that is sent to the client, with no
+   * real WHERE, bounded subquery or catalog source to say how many: one row may then hold a whole table.
+   */
   readonly collects: boolean;
   /** Every object that it defines is local to the session. False when it defines none. */
   readonly temporary: boolean;

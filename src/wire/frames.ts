@@ -5,6 +5,9 @@ import { CountersignError } from '../base/errors.ts';
 /** Tag byte and Int32 length that counts itself. */
 export const HEADER_LENGTH = 5;
 
+/** Chunks of this size cost little more than their bytes. */
+const SMALL_LENGTH = 16 * 1024;
+
 export interface Frame {
   readonly tag: number;
   /** The whole frame, header included; a view of received bytes where they came in one piece. */
@@ -30,6 +33,7 @@ export class FrameReader {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);
     this.#buffered += chunk.length;
+    this.#joinSmall();
   }
 
   /**
@@ -59,6 +63,20 @@ export class FrameReader {
     else this.#chunks.shift();
     this.#buffered -= frameLength;
     return { tag: bytes[0] as number, bytes };
+  }
+
+  /**
+   * A long frame that comes byte by byte must not cost a Buffer a byte. Neighbours of like size are joined, as in a
+   * binary counter, so each byte is copied only a few times.
+   */
+  #joinSmall(): void {
+    for (;;) {
+      const last = this.#chunks.at(-1);
+      const before = this.#chunks.at(-2);
+      if (last === undefined || before === undefined) return;
+      if (before.length > last.length || last.length > SMALL_LENGTH) return;
+      this.#chunks.splice(-2, 2, Buffer.concat([before, last]));
+    }
   }
 
   /** The first chunk, made at least `length` bytes long by joining what follows. */

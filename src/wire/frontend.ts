@@ -97,13 +97,22 @@ export const parseEmpty = reader((): null => null);
 
 /** NAMEDATALEN - 1: the server's tables of statements and portals compare no more bytes than these. */
 const NAME_MAX_LENGTH = 63;
+/** A database whose own encoding is not UTF-8 cuts a name after converting it, which may at most double its length. */
+const CONVERTED_NAME_MAX_LENGTH = 31;
 
 /**
  * The key of a statement's or portal's name: its first 63 bytes, one character a byte. Two names that the server
- * takes for one must be one here too, or a statement could be run under the name of another.
+ * takes for one must be one here too, and two that it tells apart must be two, or a statement could be run under the
+ * name of another. Where that depends on the database's encoding the name is refused (`feature_not_supported`).
  */
 export function nameKey(name: string | Buffer): string {
   const bytes = typeof name === 'string' ? Buffer.from(name, 'utf8') : name;
+  if (bytes.length > CONVERTED_NAME_MAX_LENGTH && bytes.some((byte) => byte > 127)) {
+    throw new CountersignError(
+      'feature_not_supported',
+      `a name of more than ${CONVERTED_NAME_MAX_LENGTH} bytes for a prepared statement or cursor must be ASCII`,
+    );
+  }
   return bytes.toString('latin1', 0, NAME_MAX_LENGTH);
 }
 

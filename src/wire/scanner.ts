@@ -14,8 +14,11 @@ const WHOLE: ReadonlySet<number> = new Set([
 const WHOLE_MAX_LENGTH = 1024 * 1024;
 
 export interface ScannerOwner {
-  /** A message of which only tag and frame length (header included) are looked at. */
-  onHeader(tag: number, frameLength: number): void;
+  /**
+   * A message of which only tag and frame length (header included) are looked at. `start`: as much of it as there is,
+   * for what is too long to be handed over whole.
+   */
+  onHeader(tag: number, frameLength: number, start: Buffer): void;
   /** A whole message; what is returned goes out in its place. */
   onWhole(tag: number, frame: Buffer): Buffer;
 }
@@ -30,6 +33,11 @@ export class ServerScanner {
 
   constructor(owner: ScannerOwner) {
     this.#owner = owner;
+  }
+
+  /** What has gone out so far ends with a whole message. */
+  get betweenMessages(): boolean {
+    return this.#passing === 0;
   }
 
   /** What may go to the client now, in order; views of `chunk` wherever nothing was replaced. */
@@ -65,7 +73,7 @@ export class ServerScanner {
           from = end;
         }
       } else {
-        this.#owner.onHeader(tag, frameLength);
+        this.#owner.onHeader(tag, frameLength, bytes.subarray(at, Math.min(end, bytes.length)));
         if (end > bytes.length) {
           this.#passing = end - bytes.length;
           at = bytes.length;
@@ -88,6 +96,7 @@ export class ServerScanner {
     if (this.#heldLength < HEADER_LENGTH) return HEADER_LENGTH;
     const start = this.#held[0] as Buffer;
     const head = start.length >= HEADER_LENGTH ? start : Buffer.concat(this.#held, this.#heldLength);
-    return WHOLE.has(head[0] as number) ? head.readUInt32BE(1) + 1 : HEADER_LENGTH;
+    const frameLength = head.readUInt32BE(1) + 1;
+    return WHOLE.has(head[0] as number) && frameLength <= WHOLE_MAX_LENGTH ? frameLength : HEADER_LENGTH;
   }
 }

@@ -18,11 +18,22 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly stdin?: string;
+  /** No file of the process may grow beyond this: how a full disk looks to it. */
+  readonly fileBytesMax?: number;
 }
+
+/** In units of 512 bytes, as POSIX has it. Node ignores SIGXFSZ, so a write that goes beyond fails with EFBIG. */
+const LIMITED = 'ulimit -f "$1" && shift && exec "$@"';
 
 async function launch(args: readonly string[], options: RunOptions): Promise<ChildProcess> {
   const { main } = await builtCli();
-  const child = spawn(process.execPath, ['--enable-source-maps', main, ...args], {
+  const command = [process.execPath, '--enable-source-maps', main, ...args];
+  const limit = options.fileBytesMax;
+  const [program = '', ...programArgs] =
+    limit === undefined
+      ? command
+      : ['/bin/sh', '-c', LIMITED, 'sh', String(Math.floor(limit / 512)), ...command];
+  const child = spawn(program, programArgs, {
     cwd: options.cwd ?? PROJECT,
     env: { PATH: process.env['PATH'], NO_COLOR: '1', ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],

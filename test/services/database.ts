@@ -34,6 +34,8 @@ export interface Database {
 }
 
 export interface LogEntry {
+  /** When the server wrote it, milliseconds since the epoch. */
+  readonly atMs: number;
   readonly pid: number;
   readonly user: string;
   readonly sqlstate: string;
@@ -75,11 +77,8 @@ export async function createDatabase(
     serverLog,
     statements: (user = OWNER.user) =>
       serverLog()
-        .filter((entry) => entry.user === user && entry.level === 'LOG')
-        .flatMap(
-          (entry) =>
-            /^(?:statement|execute [^:]*|fastpath function call): ([\s\S]*)$/.exec(entry.text)?.[1] ?? [],
-        ),
+        .filter((entry) => entry.user === user)
+        .flatMap((entry) => statementOf(entry) ?? []),
     close: async () => {
       await superuser.end();
       await asSuperuser(address, 'postgres', (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`));
@@ -87,15 +86,22 @@ export async function createDatabase(
   };
 }
 
+/** The statement that the server says it begins to run; null for every other entry. */
+export function statementOf({ level, text }: LogEntry): string | null {
+  if (level !== 'LOG') return null;
+  return /^(?:statement|execute [^:]*|fastpath function call): ([\s\S]*)$/.exec(text)?.[1] ?? null;
+}
+
 /** Splits a server log written with LOG_LINE_PREFIX into the entries of one database. Exported for its own test. */
 export function parseServerLog(log: string, database: string): LogEntry[] {
   const entries: LogEntry[] = [];
   // An entry runs to the next prefix; its further lines begin with a tab that the server put there.
   for (const part of log.split(/^@@(?=\d+\|)/m)) {
-    const match = /^(\d+)\|([^|]*)\|([^|]*)\|([^|]*)\| ([A-Z0-9]+): {2}([\s\S]*)$/.exec(part);
+    const match = /^(\d+)\|([^|]*)\|([^|]*)\|([^|]*)\|([\d.]+)\| ([A-Z0-9]+): {2}([\s\S]*)$/.exec(part);
     if (match === null || match[2] !== database) continue;
-    const [, pid, , user, sqlstate, level, text] = match;
+    const [, pid, , user, sqlstate, at, level, text] = match;
     entries.push({
+      atMs: Math.round(Number(at) * 1000),
       pid: Number(pid),
       user: user!,
       sqlstate: sqlstate!,

@@ -105,15 +105,23 @@ test('an empty database has nothing in it', async () => {
 
 test('the log of the server is split by database', () => {
   const log = [
-    '@@12|shop|bob|00000| LOG:  statement: SELECT 1',
+    '@@12|shop|bob|00000|1700000000.123| LOG:  statement: SELECT 1',
     '\tFROM a',
-    '@@13|other|bob|00000| LOG:  statement: SELECT 2',
-    '@@12|shop|bob|42P01| ERROR:  relation "a" does not exist at character 15',
+    '@@13|other|bob|00000|1700000000.124| LOG:  statement: SELECT 2',
+    '@@12|shop|bob|42P01|1700000000.125| ERROR:  relation "a" does not exist at character 15',
     '',
   ].join('\n');
   expect(parseServerLog(log, 'shop')).toEqual([
-    { pid: 12, user: 'bob', sqlstate: '00000', level: 'LOG', text: 'statement: SELECT 1\nFROM a' },
     {
+      atMs: 1_700_000_000_123,
+      pid: 12,
+      user: 'bob',
+      sqlstate: '00000',
+      level: 'LOG',
+      text: 'statement: SELECT 1\nFROM a',
+    },
+    {
+      atMs: 1_700_000_000_125,
       pid: 12,
       user: 'bob',
       sqlstate: '42P01',

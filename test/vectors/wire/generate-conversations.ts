@@ -1,6 +1,7 @@
 // Fills in conversations.json what a real Postgres answers. To be run by hand when a conversation is added or a new
-// major version comes out: node --import tsx test/vectors/wire/record.ts HOST PORT USER (a server that trusts USER).
-// Only `answers` is written; `results`, what each message comes to, is reasoned out by a person and stays as it is.
+// major version comes out: node --import tsx test/vectors/wire/generate-conversations.ts HOST PORT USER (a server that trusts USER).
+// A step is [message, answers, result]. Only the answers are written, those that come before the next message is sent;
+// the result, what the message comes to (null where it has none of its own), is reasoned out by a person and stays.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { serialize } from 'pg-protocol';
@@ -11,13 +12,12 @@ import { FrameReader } from '../../../src/wire/frames.ts';
 type Sent = readonly [string, ...(string | number)[]];
 interface Conversation {
   what: string;
-  turns: { send: Sent[]; answers: string[] }[];
-  results: string[];
+  steps: [Sent, string[], string | null][];
 }
 
 const FILE = new URL('./conversations.json', import.meta.url);
 /** Nothing came for so long: the server waits for us. */
-const QUIET_MS = 150;
+const QUIET_MS = 80;
 
 const SETUP = `
   DROP SCHEMA IF EXISTS conversation CASCADE;
@@ -97,7 +97,7 @@ function shown(tag: number, bytes: Buffer): string {
   return tag === BACKEND.ReadyForQuery ? `Z ${bytes.toString('latin1', 5)}` : letter;
 }
 
-async function speak(turns: readonly Buffer[], host: string, port: number): Promise<string[][]> {
+async function speak(messages: readonly Buffer[], host: string, port: number): Promise<string[][]> {
   const socket = connect({ host, port });
   const reader = new FrameReader(1 << 24);
   let answers: string[] = [];
@@ -110,7 +110,7 @@ async function speak(turns: readonly Buffer[], host: string, port: number): Prom
     heard();
   });
   const all: string[][] = [];
-  for (const bytes of turns) {
+  for (const bytes of messages) {
     answers = [];
     socket.write(bytes);
     await new Promise<void>((resolve) => {
@@ -129,17 +129,16 @@ async function speak(turns: readonly Buffer[], host: string, port: number): Prom
 const [host = '127.0.0.1', port = '5432', user = 'postgres'] = process.argv.slice(2);
 const startup = serialize.startup({ user, database: 'postgres' });
 const conversations = JSON.parse(readFileSync(FILE, 'utf8')) as Conversation[];
-for (const conversation of conversations) {
-  const turns = conversation.turns.map(({ send }) => Buffer.concat(send.map(encode)));
-  const heard = await speak([startup, serialize.query(SETUP), ...turns], host, Number(port));
-  conversation.turns.forEach((turn, i) => {
-    turn.answers = heard[i + 2] ?? [];
+for (const { steps } of conversations) {
+  // A Flush behind each, so that the server keeps nothing back.
+  const messages = steps.map(([message]) => Buffer.concat([encode(message), serialize.flush()]));
+  const heard = await speak([startup, serialize.query(SETUP), ...messages], host, Number(port));
+  steps.forEach((step, i) => {
+    step[1] = heard[i + 2] ?? [];
   });
 }
-const lines = conversations.map(({ what, turns, results }) => {
-  const spoken = turns.map(
-    ({ send, answers }) => `    { "send": ${JSON.stringify(send)},\n      "answers": ${JSON.stringify(answers)} }`,
-  );
-  return `  { "what": ${JSON.stringify(what)},\n    "turns": [\n${spoken.join(',\n')}\n    ],\n    "results": ${JSON.stringify(results)} }`;
+const lines = conversations.map(({ what, steps }) => {
+  const said = steps.map((step) => `    ${JSON.stringify(step)}`).join(',\n');
+  return `  { "what": ${JSON.stringify(what)}, "steps": [\n${said}\n  ] }`;
 });
 writeFileSync(FILE, `[\n${lines.join(',\n')}\n]\n`);
