@@ -1,9 +1,9 @@
 // The records of one event-loop turn, as the bytes that one write will put into the segment. One buffer for the life
 // of the log: a record costs no allocation here beyond its hash.
-import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { Encoded } from './leaf.ts';
 import { encodeCommit, nextChain, sumOf } from './line.ts';
+import { sha256 } from './tree.ts';
 
 const LEAF_START = '{"leaf":';
 const OPENING_START = ',"opening":';
@@ -68,7 +68,7 @@ export class Batch {
   #leafHash(start: number, end: number): Buffer {
     const before = this.#buffer[start - 1] as number;
     this.#buffer[start - 1] = 0x00;
-    const digest = hash('sha256', this.#buffer.subarray(start - 1, end), 'buffer');
+    const digest = sha256(this.#buffer.subarray(start - 1, end));
     this.#buffer[start - 1] = before;
     return digest;
   }

@@ -10,7 +10,7 @@ export class Follower {
   chain: Buffer | null = null;
   origin: string | null = null;
   /** The tree over `size` records; says nothing once `damaged`. */
-  readonly edge = new RightEdge();
+  readonly edge: RightEdge;
   damaged = false;
   /** The number that the next record must have. */
   next = 0;
@@ -21,6 +21,25 @@ export class Follower {
   #unread = 0;
   #expectHeader = false;
   #fileFirst = 0;
+
+  constructor(edge: RightEdge = new RightEdge()) {
+    this.edge = edge;
+  }
+
+  /**
+   * From the segment of this header on, taking its word for what was before: only a root that comes out right at the end
+   * bears it out. null when it cannot be so.
+   */
+  static from(header: SegmentHeader): Follower | null {
+    const edge = RightEdge.from(header.first, header.edge);
+    if (edge === null) return null;
+    const follower = new Follower(edge);
+    follower.size = header.first;
+    follower.next = header.first;
+    follower.chain = header.chain;
+    follower.origin = header.origin;
+    return follower;
+  }
 
   get pending(): number {
     return this.#hashes.length;
@@ -100,9 +119,12 @@ export class Follower {
         : `record ${expected} is expected here, and the segment begins at ${header.first}`;
     }
     if (header.origin !== origin) return `the segment is of another log, ${header.origin}`;
-    return header.chain.equals(chain) || wasDamaged
-      ? null
-      : 'the segment does not continue the one before it';
+    if (wasDamaged) return null;
+    if (!header.chain.equals(chain)) return 'the segment does not continue the one before it';
+    const { peaks } = this.edge;
+    const sameEdge =
+      header.edge.length === peaks.length && header.edge.every((peak, i) => peak.equals(peaks[i] as Buffer));
+    return sameEdge ? null : 'the tree that the segment says it continues is not the one before it';
   }
 
   #commit(chain: Buffer, size: number): string | null {

@@ -1,20 +1,21 @@
 // The lines of a segment: canonical JSON objects of three kinds, each ending in a CRC-32 over all of it before.
-//   {"format":…,"segment":{"chain","first","origin"},"sum"}  the first line of a file: where it takes up the chain
+//   {"format":…,"segment":{"chain","edge","first","origin"},"sum"}  the first line of a file: where it takes up chain and tree
 //   {"leaf":{…},"opening":{…},"sum"}                         one record; `opening` only where there is one
 //   {"commit":{"chain","size"},"sum"}                        the end of a batch; before it nothing counts as written
 // The chain is SHA-256(0x03 ‖ the chain before ‖ the batch's leaf hashes). It costs one hash per batch, against ten or
 // more for the tree's root at every batch; the root stands in the checkpoint.
 import { isUtf8 } from 'node:buffer';
-import { createHash, hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { canonicalAgain, isObject, type Json, type JsonObject } from './canonical.ts';
-import { HASH_LENGTH, leafHash } from './tree.ts';
+import { HASH_LENGTH, leafHash, sha256 } from './tree.ts';
 
 export const FORMAT = 'countersign-log/1';
 const CHAIN_PREFIX = Buffer.from([0x03]);
 
 export interface SegmentHeader {
   readonly chain: Buffer;
+  /** Peaks of the tree over all records before it (tree.ts): with them, the newest file alone is enough to go on. */
+  readonly edge: readonly Buffer[];
   /** Sequence number of its first record. */
   readonly first: number;
   readonly origin: string;
@@ -33,16 +34,18 @@ export type Line =
 
 /** The chain before the first batch of a log. It carries the origin, so that batches fit no other log. */
 export function firstChain(origin: string): Buffer {
-  return createHash('sha256').update(CHAIN_PREFIX).update(origin).digest();
+  return sha256(Buffer.concat([CHAIN_PREFIX, Buffer.from(origin)]));
 }
 
 export function nextChain(chain: Buffer, leafHashes: readonly Buffer[]): Buffer {
-  return hash('sha256', Buffer.concat([CHAIN_PREFIX, chain, ...leafHashes]), 'buffer');
+  return sha256(Buffer.concat([CHAIN_PREFIX, chain, ...leafHashes]));
 }
 
 export function encodeHeader(header: SegmentHeader): string {
   const { first, origin } = header;
-  const segment = `{"chain":"${header.chain.toString('base64')}","first":${first},"origin":${JSON.stringify(origin)}}`;
+  const edge = header.edge.map((peak) => `"${peak.toString('base64')}"`).join(',');
+  const chain = header.chain.toString('base64');
+  const segment = `{"chain":"${chain}","edge":[${edge}],"first":${first},"origin":${JSON.stringify(origin)}}`;
   return `${summed(`{"format":"${FORMAT}","segment":${segment}`)}\n`;
 }
 
@@ -58,6 +61,7 @@ export function sumOf(crc: number): string {
   return crc.toString(16).padStart(8, '0');
 }
 
+const LEAF_START = '{"leaf":';
 const SUM_LENGTH = ',"sum":"00000000"}'.length;
 
 /** Reads one line without its newline. Says what is wrong with a bad one; never throws. */
@@ -76,7 +80,7 @@ export function parseLine(bytes: Buffer): Line {
   }
   if (!isObject(value)) return bad('is not a line of the log');
   const leaf = value['leaf'];
-  if (isObject(leaf)) return parseRecord(value, leaf, text);
+  if (isObject(leaf)) return parseRecord(value, leaf, text, bytes);
   if (canonicalAgain(value) !== text) return bad('is not in canonical form');
   const commit = value['commit'];
   const segment = value['segment'];
@@ -87,29 +91,33 @@ export function parseLine(bytes: Buffer): Line {
   }
   if (isObject(segment) && hasKeys(value, 'format', 'segment', 'sum') && value['format'] === FORMAT) {
     const chain = parseHash(segment['chain']);
+    const edge = parseHashes(segment['edge']);
     const first = segment['first'];
     const origin = segment['origin'];
-    if (hasKeys(segment, 'chain', 'first', 'origin') && chain !== null) {
+    if (hasKeys(segment, 'chain', 'edge', 'first', 'origin') && chain !== null && edge !== null) {
       if (typeof first === 'number' && typeof origin === 'string')
-        return { kind: 'segment', chain, first, origin };
+        return { kind: 'segment', chain, edge, first, origin };
     }
   }
   return bad('is not a line of the log');
 }
 
-function parseRecord(value: JsonObject, leaf: JsonObject, text: string): Line {
+function parseRecord(value: JsonObject, leaf: JsonObject, text: string, bytes: Buffer): Line {
   const leafText = canonicalAgain(leaf);
   const opening = value['opening'];
   const middle = isObject(opening) ? `,"opening":${canonicalAgain(opening)}` : '';
-  const start = `{"leaf":${leafText}${middle}`;
-  if (text.length !== start.length + SUM_LENGTH || !text.startsWith(start)) {
-    return bad('is not in canonical form');
-  }
+  const leafEnd = LEAF_START.length + leafText.length;
+  const isCanonical =
+    text.length === leafEnd + middle.length + SUM_LENGTH &&
+    text.startsWith(LEAF_START) &&
+    text.startsWith(leafText, LEAF_START.length) &&
+    text.startsWith(middle, leafEnd);
+  if (!isCanonical) return bad('is not in canonical form');
   return {
     kind: 'record',
     leaf,
     opening: isObject(opening) ? opening : null,
-    hash: leafHash(Buffer.from(leafText)),
+    hash: leafHash(bytes.subarray(LEAF_START.length, LEAF_START.length + Buffer.byteLength(leafText))),
   };
 }
 
@@ -125,4 +133,10 @@ function parseHash(value: Json | undefined): Buffer | null {
   if (typeof value !== 'string') return null;
   const bytes = Buffer.from(value, 'base64');
   return bytes.length === HASH_LENGTH && bytes.toString('base64') === value ? bytes : null;
+}
+
+function parseHashes(value: Json | undefined): readonly Buffer[] | null {
+  if (!Array.isArray(value)) return null;
+  const hashes = value.map((item: Json) => parseHash(item));
+  return hashes.every((item) => item !== null) ? hashes : null;
 }

@@ -1,7 +1,8 @@
 // What the records must mean together, as a fold over them in order: nothing ran without a record before it, nothing
-// held ran without enough people saying yes, nothing ran twice on one approval. Memory grows with what is open, not with
-// the log, but for the ids of holds.
+// held ran without enough people saying yes or was another statement than they saw, nothing ran twice on one approval.
+// Memory grows with what is open, not with the log, but for a few hundred bytes per hold.
 import { isObject, type Json, type JsonObject } from './canonical.ts';
+import { opened } from './commitment.ts';
 
 interface Session {
   readonly identity: string;
@@ -16,6 +17,17 @@ interface HeldStatement {
   /** The forwarded intent that used it. */
   usedBy: number | null;
   readonly versions: Set<number>;
+  /** What was asked about, by the first record that names the hold. */
+  asked: Asked | null;
+}
+
+/** What every record of a hold, and the intent that comes of it, must agree on. */
+interface Asked {
+  readonly session: string;
+  readonly identity: string;
+  readonly rule: string;
+  /** null where it was not kept. */
+  readonly statement: string | null;
 }
 
 export interface Counts {
@@ -35,7 +47,7 @@ export class Meaning {
   #running = false;
 
   /** Everything that is wrong with this record, given those before it. Its fields fit its type (shape.ts). */
-  take(leaf: JsonObject): readonly string[] {
+  take(leaf: JsonObject, opening: JsonObject | null): readonly string[] {
     const problems: string[] = [];
     const type = String(leaf['type']);
     this.counts.records++;
@@ -47,6 +59,7 @@ export class Meaning {
     else if (type === 'statement.intent') this.#intent(leaf, problems);
     else if (type === 'statement.outcome') this.#outcome(leaf, problems);
     else if (type.startsWith('hold.')) this.#hold(type, leaf, problems);
+    if (typeof leaf['hold'] === 'string') this.#asAsked(leaf['hold'], leaf, opening, problems);
     return problems;
   }
 
@@ -110,6 +123,29 @@ export class Meaning {
     if (leaf['hold'] !== null) this.#ran(String(leaf['hold']), leaf, problems);
   }
 
+  /** Nothing may come between what was asked, what was decided and what ran. */
+  #asAsked(id: string, leaf: JsonObject, opening: JsonObject | null, problems: string[]): void {
+    const hold = this.#holdOf(id);
+    const statement = opened(opening, 'statement_sha256');
+    const now: Asked = {
+      session: String(leaf['session']),
+      identity: identityOf(leaf),
+      rule: String(leaf['rule']),
+      statement: typeof statement === 'string' ? statement : null,
+    };
+    const { asked } = hold;
+    hold.asked = asked === null ? now : { ...asked, statement: asked.statement ?? now.statement };
+    if (leaf['statement_sha256_commitment'] === null) {
+      problems.push(`it names hold ${id}, and not the statement that was asked about`);
+    }
+    if (asked === null) return;
+    for (const part of ['session', 'identity', 'rule', 'statement'] as const) {
+      if (now[part] === asked[part]) continue;
+      if (now[part] === null || asked[part] === null) continue;
+      problems.push(`its ${part} is not that of hold ${id}`);
+    }
+  }
+
   #ran(id: string, leaf: JsonObject, problems: string[]): void {
     const hold = this.#holdOf(id);
     if (!hold.consumed) problems.push(`it ran on hold ${id}, which was not consumed before`);
@@ -155,7 +191,7 @@ export class Meaning {
     if (hold.versions.has(version)) problems.push(`version ${version} of hold ${id} was recorded already`);
     hold.versions.add(version);
     const approvals = leaf['approvals'];
-    if (type === 'hold.requested' && isObject(approvals)) {
+    if (isObject(approvals)) {
       hold.needed = Math.max(1, Number(approvals['count'] ?? 1));
     }
     if (type === 'hold.consumed') {
@@ -170,7 +206,13 @@ export class Meaning {
   #holdOf(id: string): HeldStatement {
     const known = this.#holds.get(id);
     if (known !== undefined) return known;
-    const hold: HeldStatement = { needed: 1, consumed: false, usedBy: null, versions: new Set() };
+    const hold: HeldStatement = {
+      needed: 1,
+      consumed: false,
+      usedBy: null,
+      versions: new Set(),
+      asked: null,
+    };
     this.#holds.set(id, hold);
     return hold;
   }

@@ -1,7 +1,7 @@
 // Opening a log to write on it: takes the lock, finds how the last process left it, cuts what was never acknowledged,
 // and says so in the log itself before anyone else may.
-import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { CountersignError } from '../base/errors.ts';
 import { encodeCheckpoint } from './checkpoint.ts';
@@ -50,7 +50,7 @@ export interface OpenedLog {
 export async function openLog(options: LogOptions): Promise<OpenedLog> {
   const dir = resolve(options.dir);
   const lock = attempt(dir, () => {
-    mkdirSync(segmentsDir(dir), { recursive: true, mode: 0o700 });
+    makeFolder(segmentsDir(dir));
     return takeLock(lockPath(dir));
   });
   let fd: number | null = null;
@@ -127,6 +127,13 @@ async function beginLog(dir: string, options: LogOptions, files: LogFiles): Prom
     cutSha256: '',
     openIntents: [],
   };
+}
+
+/** With its parents. Node's own recursive mkdir never returns where a file system makes no folders, as under /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  if (!existsSync(dirname(path))) makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 function durable(log: AuditLog): Promise<void> {

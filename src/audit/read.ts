@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CountersignError } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from './canonical.ts';
+import { opened } from './commitment.ts';
 import { listSegments, readLines, type Segment } from './segments.ts';
 
 const FOLLOW_MS = 200;
@@ -17,8 +18,7 @@ export interface StoredRecord {
 
 /** An opened value of a record: its SQL, its parameters; undefined when it is not there. */
 export function openedValue(record: StoredRecord, name: string): Json | undefined {
-  const entry = record.opening?.[name];
-  return isObject(entry) ? entry['value'] : undefined;
+  return opened(record.opening, name);
 }
 
 function parseStored(bytes: Buffer): StoredRecord | null {

@@ -1,4 +1,4 @@
-// What the log can say. One type per kind of record; the common fields (v, seq, node, time, mono, prev…) are the log's own.
+// What the log can say. One type per kind of record; the common fields (v, seq, node, epoch, time, mono) are the log's own.
 import type { HoldId, SessionId } from '../base/ids.ts';
 import type { Vote } from '../holds/hold.ts';
 import type { Action, Approvals } from '../rules/verdict.ts';
@@ -40,11 +40,64 @@ export interface IntentDraft {
   /** `forward`: it goes to the server after this record. `refuse`: it never does. */
   readonly fate: 'forward' | 'refuse';
   readonly hold: HoldId | null;
+  /** Hex SHA-256 of what goes to the server, as binding.ts makes it; null when it was not held. Committed like the text. */
+  readonly statementSha256: string | null;
   /** Who decided, for a statement that was held; empty otherwise. */
   readonly votes: readonly Vote[];
   /** Why it was refused: denied, expired, withdrawn, unavailable, doomed …; null when forwarded. */
   readonly refusal: string | null;
   /** `digest`: commit, but write no opening. */
+  readonly record: 'full' | 'digest';
+}
+
+export interface OutcomeDraft {
+  readonly type: 'statement.outcome';
+  readonly session: SessionId;
+  readonly who: Identity;
+  /** seq of its intent. */
+  readonly intent: number;
+  /** `done`: the server completed it; `failed`: its error; `skipped`: an earlier error made the server ignore it; `lost`: no answer came. */
+  readonly result: 'done' | 'failed' | 'skipped' | 'suspended' | 'lost';
+  readonly tags: readonly string[];
+  readonly rows: number;
+  readonly bytes: number;
+  readonly sqlstate: string | null;
+  readonly durationUs: number;
+}
+
+/** One transition of a hold. */
+export interface HoldDraft {
+  readonly type:
+    | 'hold.requested'
+    | 'hold.voted'
+    | 'hold.approved'
+    | 'hold.denied'
+    | 'hold.expired'
+    | 'hold.withdrawn'
+    | 'hold.consumed'
+    | 'hold.lapsed'
+    | 'hold.revoked'
+    | 'hold.executed'
+    | 'hold.failed'
+    | 'hold.unknown';
+  readonly session: SessionId;
+  readonly who: Identity;
+  readonly hold: HoldId;
+  readonly version: number;
+  readonly rule: string;
+  readonly statementSha256: string;
+  readonly vote: Vote | null;
+  readonly because: string | null;
+  /**
+   * What people are asked, said once, in `hold.requested`; null in every other. The intent comes when they have answered, so
+   * a statement whose proxy dies meanwhile stands here only. Text and parameters are committed as in the intent.
+   */
+  readonly sql: string | null;
+  /** null also where there are none, and where the rule has them redacted. */
+  readonly parameters: readonly (string | null)[] | null;
+  /** What it takes. */
+  readonly approvals: Approvals | null;
+  /** As in the intent. */
   readonly record: 'full' | 'digest';
 }
 
@@ -67,45 +120,8 @@ export type RecordDraft =
       readonly bytes: number;
     }
   | IntentDraft
-  | {
-      readonly type: 'statement.outcome';
-      readonly session: SessionId;
-      readonly who: Identity;
-      /** seq of its intent. */
-      readonly intent: number;
-      /** `done`: the server completed it; `failed`: its error; `skipped`: an earlier error made the server ignore it; `lost`: no answer came. */
-      readonly result: 'done' | 'failed' | 'skipped' | 'suspended' | 'lost';
-      readonly tags: readonly string[];
-      readonly rows: number;
-      readonly bytes: number;
-      readonly sqlstate: string | null;
-      readonly durationUs: number;
-    }
-  | {
-      readonly type:
-        | 'hold.requested'
-        | 'hold.voted'
-        | 'hold.approved'
-        | 'hold.denied'
-        | 'hold.expired'
-        | 'hold.withdrawn'
-        | 'hold.consumed'
-        | 'hold.lapsed'
-        | 'hold.revoked'
-        | 'hold.executed'
-        | 'hold.failed'
-        | 'hold.unknown';
-      readonly session: SessionId;
-      readonly who: Identity;
-      readonly hold: HoldId;
-      readonly version: number;
-      readonly rule: string;
-      readonly statementSha256: string;
-      readonly vote: Vote | null;
-      readonly because: string | null;
-      /** What it takes, said once, in `hold.requested`: without it a verifier can only ask for one vote. */
-      readonly approvals?: Approvals;
-    }
+  | OutcomeDraft
+  | HoldDraft
   | {
       readonly type: 'login.failed';
       readonly clientAddress: string;

@@ -31,12 +31,22 @@ export function listSegments(dir: string): readonly Segment[] {
       hint: 'Name the folder that audit.dir names in the config, or pass --config FILE.',
     });
   }
-  return readdirSync(segmentsDir(dir))
+  return readable(segmentsDir(dir), (path) => readdirSync(path))
     .flatMap((name) => {
       const match = SEGMENT_NAME.exec(name);
       return match === null ? [] : [{ path: join(segmentsDir(dir), name), first: Number(match[1]) }];
     })
     .sort((a, b) => a.first - b.first);
+}
+
+/** The files are readable by their owner only; whoever verifies may be someone else, and is told so. */
+export function readable<Result>(path: string, read: (path: string) => Result): Result {
+  try {
+    return read(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CountersignError('log_invalid', `the log cannot be read: ${why}`, { cause: error });
+  }
 }
 
 export interface RawLine {
@@ -51,7 +61,7 @@ export interface RawLine {
 
 /** The lines of a file from byte `from`, in one pass and bounded memory. */
 export function* readLines(path: string, from = 0): Generator<RawLine, void, undefined> {
-  const fd = openSync(path, 'r');
+  const fd = readable(path, () => openSync(path, 'r'));
   try {
     let rest: Buffer = Buffer.alloc(0);
     let offset = from;

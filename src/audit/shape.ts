@@ -4,7 +4,7 @@ import type { Json, JsonObject } from './canonical.ts';
 import { isObject } from './canonical.ts';
 import type { RecordDraft } from './record.ts';
 
-type Kind = 'text' | 'text?' | 'count' | 'flag' | 'list' | 'object' | 'object?' | readonly string[];
+type Kind = 'text' | 'text?' | 'count' | 'flag' | 'list' | 'object' | 'object?' | 'null' | readonly string[];
 type Fields = Readonly<Record<string, Kind>>;
 
 const ENVELOPE: Fields = {
@@ -18,12 +18,16 @@ const ENVELOPE: Fields = {
 };
 const ACTIONS = ['allow', 'hold', 'deny'];
 const IN_SESSION: Fields = { session: 'text', who: 'object' };
+const RECORD = ['full', 'digest'];
 const OF_HOLD: Fields = {
   ...IN_SESSION,
-  approvals: 'object?',
+  approvals: 'null',
   because: 'text?',
   hold: 'text',
+  parameters_commitment: 'null',
+  record: RECORD,
   rule: 'text',
+  sql_commitment: 'null',
   statement_sha256_commitment: 'text',
   version: 'count',
   vote: 'object?',
@@ -43,13 +47,14 @@ const SHAPES: Readonly<Record<RecordDraft['type'], Fields>> = {
     parameters_commitment: 'text?',
     portal: 'text?',
     protocol: ['simple', 'extended', 'function call', 'startup'],
-    record: ['full', 'digest'],
+    record: RECORD,
     refusal: 'text?',
     relations: 'list',
     rule: 'text',
     rules: 'text',
     sql_commitment: 'text',
     statement_name: 'text?',
+    statement_sha256_commitment: 'text?',
     tags: 'list',
     verdict: ACTIONS,
     votes: 'list',
@@ -65,7 +70,13 @@ const SHAPES: Readonly<Record<RecordDraft['type'], Fields>> = {
     sqlstate: 'text?',
     tags: 'list',
   },
-  'hold.requested': OF_HOLD,
+  // Only the first says what is asked.
+  'hold.requested': {
+    ...OF_HOLD,
+    approvals: 'object',
+    parameters_commitment: 'text?',
+    sql_commitment: 'text',
+  },
   'hold.voted': OF_HOLD,
   'hold.approved': OF_HOLD,
   'hold.denied': OF_HOLD,
@@ -107,6 +118,8 @@ function fits(value: Json | undefined, kind: Kind): boolean {
       return isObject(value);
     case 'object?':
       return value === null || isObject(value);
+    case 'null':
+      return value === null;
     default:
       return kind satisfies never;
   }

@@ -3,14 +3,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { CountersignError } from '../base/errors.ts';
-import { isObject, type JsonObject } from './canonical.ts';
+import type { JsonObject } from './canonical.ts';
 import { type Checkpoint, parseCheckpoint, signatureProblem } from './checkpoint.ts';
+import { openingProblems } from './commitment.ts';
 import { Follower } from './follow.ts';
-import { commitmentTo } from './leaf.ts';
 import { type Line, parseLine } from './line.ts';
 import { type Counts, Meaning } from './meaning.ts';
 import type { NoteVerifier } from './note.ts';
-import { checkpointPath, listSegments, type RawLine, readLines, type Segment } from './segments.ts';
+import { checkpointPath, listSegments, type RawLine, readable, readLines, type Segment } from './segments.ts';
 import { shapeProblem } from './shape.ts';
 
 /** More than this says nothing new. */
@@ -115,9 +115,10 @@ class Verification {
       this.#report('the checkpoint is missing', 'checkpoint');
       return null;
     }
+    const text = readable(path, () => readFileSync(path, 'utf8'));
     let checkpoint: Checkpoint;
     try {
-      checkpoint = parseCheckpoint(readFileSync(path, 'utf8'));
+      checkpoint = parseCheckpoint(text);
     } catch (error) {
       if (!(error instanceof CountersignError)) throw error;
       this.#report(error.message, 'checkpoint');
@@ -189,7 +190,8 @@ class Verification {
     for (const what of openingProblems(leaf, opening)) this.#report(`record ${seq}: ${what}`, file, raw, seq);
     // After a hole, records that refer to what was in it would all be called wrong.
     if (this.#follower.damaged) return;
-    for (const what of this.#meaning.take(leaf)) this.#report(`record ${seq}: ${what}`, file, raw, seq);
+    for (const what of this.#meaning.take(leaf, opening))
+      this.#report(`record ${seq}: ${what}`, file, raw, seq);
   }
 
   /** Against the checkpoints of the size that the log has reached. */
@@ -243,39 +245,4 @@ class Verification {
     }
     this.#violations.push({ seq, file, line: raw?.number ?? null, offset: raw?.offset ?? null, what });
   }
-}
-
-const COMMITMENT = '_commitment';
-
-/** Every commitment in the leaf against what opens it. Only `digest` records may keep theirs closed. */
-function openingProblems(leaf: JsonObject, opening: JsonObject | null): readonly string[] {
-  const problems: string[] = [];
-  let opened = 0;
-  if (leaf['record'] === 'digest' && opening !== null) problems.push('it keeps what was not to be kept');
-  for (const key of Object.keys(leaf)) {
-    if (!key.endsWith(COMMITMENT)) continue;
-    const commitment = leaf[key];
-    const name = key.slice(0, -COMMITMENT.length);
-    const entry = opening?.[name];
-    if (commitment === null) continue;
-    if (entry === undefined) {
-      if (opening !== null || leaf['record'] !== 'digest') problems.push(`its ${name} is missing`);
-      continue;
-    }
-    opened++;
-    const salt = isObject(entry) && typeof entry['salt'] === 'string' ? entry['salt'] : '';
-    const bytes = Buffer.from(salt, 'base64');
-    const value = isObject(entry) ? entry['value'] : undefined;
-    const isWhole =
-      isObject(entry) &&
-      Object.keys(entry).length === 2 &&
-      bytes.length === 16 &&
-      bytes.toString('base64') === salt;
-    if (!isWhole || value === undefined || commitmentTo(value, bytes) !== commitment) {
-      problems.push(`its ${name} is not what was written: the commitment does not fit`);
-    }
-  }
-  if (opening !== null && Object.keys(opening).length !== opened)
-    problems.push('it opens what it does not have');
-  return problems;
 }

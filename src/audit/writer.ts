@@ -116,7 +116,8 @@ export class Writer implements AuditLog {
       try {
         if (this.#bytes > 0 && this.#bytes + sealed.bytes.length > this.#log.segmentBytes) this.#rotate();
         if (this.#bytes === 0) {
-          this.#put(encodeHeader({ chain: this.#chain, first: this.#writtenSize, origin: this.#log.origin }));
+          const { origin, edge } = this.#log;
+          this.#put(encodeHeader({ chain: this.#chain, edge: edge.peaks, first: this.#writtenSize, origin }));
         }
         this.#put(sealed.bytes);
       } catch (error) {

@@ -32,10 +32,8 @@ function particulars(record: StoredRecord, terminal: Terminal): readonly string[
       const fate = refused
         ? styled(terminal, 'red', `${verdict}, refused: ${text(leaf['refusal'])}`)
         : verdict;
-      const sql = openedValue(record, 'sql');
       const hold = leaf['hold'] === null ? [] : [`${text(leaf['hold'])} ${votesOf(leaf)}`.trim()];
-      const shown = typeof sql === 'string' ? clipped(sql, SQL_COLUMNS) : '(text not kept)';
-      return [fate, text(leaf['rule']), ...hold, list(leaf['tags']), shown];
+      return [fate, text(leaf['rule']), ...hold, list(leaf['tags']), shortSql(record)];
     }
     case 'statement.outcome': {
       const result = text(leaf['result']);
@@ -84,9 +82,15 @@ function particulars(record: StoredRecord, terminal: Terminal): readonly string[
     default: {
       const vote = isObject(leaf['vote']) ? [voteText(leaf['vote'])] : [];
       const because = leaf['because'] === null ? [] : [text(leaf['because'])];
-      return [type, text(leaf['hold']), text(leaf['rule']), ...vote, ...because];
+      const asked = leaf['type'] === 'hold.requested' ? [shortSql(record)] : [];
+      return [type, text(leaf['hold']), text(leaf['rule']), ...vote, ...because, ...asked];
     }
   }
+}
+
+function shortSql(record: StoredRecord): string {
+  const sql = openedValue(record, 'sql');
+  return typeof sql === 'string' ? clipped(sql, SQL_COLUMNS) : '(text not kept)';
 }
 
 function list(value: Json | undefined): string {
@@ -115,7 +119,8 @@ export function recordPage(
     if (name !== 'sql' || typeof value !== 'string') lines.push(`${name}: ${text(value)}`);
     else lines.push('sql:', ...visibleLines(value, terminal.columns - 2).map((line) => `  ${line}`));
   }
-  if (record.opening === null && record.leaf['record'] === 'digest') {
+  const { sql_commitment: committed, record: kept } = record.leaf;
+  if (record.opening === null && kept === 'digest' && typeof committed === 'string') {
     lines.push('sql: (not kept, by rule: the record has its commitment only)');
   }
   for (const outcome of outcomes) lines.push('', ...fieldLines(outcome.leaf, ''));

@@ -11,9 +11,8 @@ import { randomSecret } from '../base/ids.ts';
 import { loadConfig } from '../config.ts';
 import { formatTokenHash, newBearerToken } from '../identity/bearer-token.ts';
 import { formatScramSecret, makeScramSecret } from '../wire/scram-secret.ts';
-import { type DemoDatabase, startDemoDatabase } from './demo-database.ts';
-import { liveTheStory } from './demo-story.ts';
-import { type RunningNode, startNode } from './node.ts';
+import type { DemoDatabase } from './demo-database.ts';
+import type { RunningNode } from './node.ts';
 import { operatorLog } from './serve.ts';
 import { version } from './version.ts';
 
@@ -45,7 +44,7 @@ export function demoCommand(): Command {
     .action(async (options: Ports & { check?: true }) => {
       const demo = await startDemo(options);
       try {
-        if (options.check) return await liveTheStory(demo);
+        if (options.check) return await (await import('./demo-story.ts')).liveTheStory(demo);
         process.stdout.write(introduction(demo));
         await interrupted();
         process.stdout.write(`\nStopped. The log stays in ${demo.auditDir}\n`);
@@ -56,6 +55,9 @@ export function demoCommand(): Command {
 }
 
 async function startDemo({ port, httpPort }: Ports): Promise<Demo> {
+  // Not before they are needed: other commands would take twice as long to start.
+  const { startDemoDatabase } = await import('./demo-database.ts');
+  const { startNode } = await import('./node.ts');
   const database = await startDemoDatabase({ port: 0 });
   let node: RunningNode | null = null;
   try {

@@ -1,6 +1,6 @@
 // Puts a node together from its configuration: log, rules, store, API, webhooks and the listener, in the order in which
 // each needs the others, and takes it apart in reverse.
-import { createSecureContext } from 'node:tls';
+import type { TlsOptions } from 'node:tls';
 import type { Logger } from 'pino';
 import { parseSigner } from '../audit/note.ts';
 import { openLog } from '../audit/open.ts';
@@ -111,6 +111,9 @@ export async function startNode(
       closers.push(() => webhook.close());
     }
 
+    const background = new Set<Promise<void>>();
+    closers.push(async () => void (await Promise.all(background)));
+
     const { limits, holds } = config;
     const perAgent = new Map(config.agents.map(({ name, maxSessions }) => [name, maxSessions]));
     const listener = await Listener.open({
@@ -132,6 +135,12 @@ export async function startNode(
         bindingKey: randomSecret(32),
         rules: () => rules,
         urlOf: (hold) => `${config.http.publicUrl}/v1/holds/${hold.request.id}`,
+        background(work, what) {
+          const done = work
+            .catch((error: unknown) => problem(error, what))
+            .finally(() => background.delete(done));
+          background.add(done);
+        },
         problem,
       },
       agents: Agents.fromOptions({
@@ -211,17 +220,16 @@ function sweepRegularly(
   };
 }
 
-function listenerTls({
-  listen: { tls },
-}: Config): { context: ReturnType<typeof createSecureContext>; requestCert: boolean } | null {
+function listenerTls({ listen: { tls } }: Config): TlsOptions | null {
   if (tls === null) return null;
-  const context = createSecureContext({
+  return {
     cert: tls.cert,
     key: tls.key.reveal(),
     minVersion: 'TLSv1.2',
+    requestCert: tls.clientCa !== null,
+    rejectUnauthorized: true,
     ...(tls.clientCa === null ? {} : { ca: tls.clientCa }),
-  });
-  return { context, requestCert: tls.clientCa !== null };
+  };
 }
 
 function targetOf({ password, tlsCa, ...database }: DatabaseConfig): DatabaseTarget {

@@ -1,5 +1,6 @@
 // `countersign rules …`: try rules out before they decide anything. `explain` says what the rules make of a statement,
 // `test` runs case files.
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { CountersignError } from '../base/errors.ts';
 import { formatProblem } from '../base/problem.ts';
@@ -9,7 +10,8 @@ import { loadRules } from '../rules/load.ts';
 import type { Facts, Unknown } from '../sql/facts.ts';
 import { loadParser, understand } from '../sql/understand.ts';
 
-const DEFAULT_PACK = 'rules/default.yaml';
+/** The one that ships with this installation, wherever the command is run. */
+const DEFAULT_PACK = fileURLToPath(new URL('../../rules/default.yaml', import.meta.url));
 
 interface ExplainOptions {
   readonly rules: readonly string[];
@@ -26,7 +28,7 @@ export function rulesCommand(): Command {
     .command('explain')
     .description("print a statement's facts, each rule's answer and the verdict")
     .argument('<sql>', 'one frame of SQL, as an agent would send it')
-    .option('-r, --rules <file>', `a rule file; may be repeated (default: ${DEFAULT_PACK})`, several)
+    .option('-r, --rules <file>', `a rule file; may be repeated (default: the default pack)`, several)
     .option('--agent <name>', 'the agent who asks', 'agent')
     .option('--database <name>', 'the database that it is connected to', 'shop')
     .option('--json', 'print one JSON object', false)

@@ -5,7 +5,7 @@ import { type Logger, pino } from 'pino';
 import { CountersignError } from '../base/errors.ts';
 import { formatProblem, ProblemsError } from '../base/problem.ts';
 import { loadConfig } from '../config.ts';
-import { type RunningNode, startNode } from './node.ts';
+import type { RunningNode } from './node.ts';
 import { version } from './version.ts';
 
 /** How long sessions may take to end before the process does. */
@@ -24,6 +24,8 @@ export function serveCommand(): Command {
       const logFailed = new Promise<CountersignError>((resolve) => {
         failed = resolve;
       });
+      // Not before it is needed: half of what a short command like `pending` would otherwise take to start.
+      const { startNode } = await import('./node.ts');
       const node = await startNode(config, { version, logger, onLogFailure: failed });
       process.stdout.write(`${JSON.stringify({ ready: true, listen: node.listen, http: node.http })}\n`);
       process.on('SIGHUP', () => reload(node, logger));
@@ -32,6 +34,8 @@ export function serveCommand(): Command {
       if (why !== null) logger.fatal({ err: why }, 'the log has failed');
       await withDeadline(node.close(why ?? undefined));
       if (why !== null) throw why;
+      // Everything is written and told. A peer that is slow to close its end keeps nobody here.
+      process.exit(0);
     });
 }
 

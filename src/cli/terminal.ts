@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import { CommanderError } from 'commander';
 import { CountersignError, meaningOf } from '../base/errors.ts';
+import { ProblemsError } from '../base/problem.ts';
 import { visibleLine } from './visible.ts';
 
 export interface Terminal {
@@ -54,7 +55,9 @@ export function printFailure(terminal: Terminal, error: unknown): 0 | 1 | 2 {
   // commander has printed its own message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof CountersignError) {
-    terminal.err(`countersign: ${visibleLine(error.message)}\n`);
+    // Only these have several lines of their own.
+    const lines = error instanceof ProblemsError ? error.message.split('\n') : [error.message];
+    terminal.err(`countersign: ${lines.map(visibleLine).join('\n')}\n`);
     if (error.hint) terminal.err(`  ${visibleLine(error.hint)}\n`);
     return meaningOf(error.code).exit;
   }

@@ -21,6 +21,8 @@ const RESUMED: Verdict = { ...NOTHING_ASKED, rule: 'resumed portal' };
 /** What the parser assumes of the server. A text that the two read differently is not understood. */
 const ASSUMED: ReadonlyMap<string, string> = new Map([
   ['client_encoding', 'UTF8'],
+  // Elsewhere names fold and are cut differently: two that are one to us may be two to the server.
+  ['server_encoding', 'UTF8'],
   ['standard_conforming_strings', 'on'],
 ]);
 

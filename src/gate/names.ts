@@ -242,7 +242,7 @@ export function whatRuns(statement: Facts | Unknown, names: Names): (Facts | Unk
 }
 
 /** What a portal may run; of a statement that was not made here, Unknown, also where another candidate is known. */
-function boundTo(portal: Portal): readonly Prepared[] {
+export function boundTo(portal: Portal): readonly Prepared[] {
   if (portal.prepared.length > 0) return portal.prepared;
   const unknown = unknownName('', `prepared statement "${portal.statementName}"`);
   return [{ sql: '', statements: [unknown], parameterTypes: [] }];

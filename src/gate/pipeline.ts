@@ -50,6 +50,8 @@ export class Pipeline {
   implicitBlock = false;
   readonly #onSettled: (entry: Expected, result: Result) => void;
   #queue: Expected[] = [];
+  /** Where the queue begins. Array.shift moves the whole array once it is long, and a client may make it so. */
+  #first = 0;
   #skipping = false;
   #copyIn = false;
   /** The head is a COPY FROM STDIN that has begun. */
@@ -58,6 +60,8 @@ export class Pipeline {
   #begun = false;
   /** ReadyForQuery that may still come for a doubtful Sync which was given up. */
   #stray = 0;
+  /** What was sent last is of the extended protocol, so an error now would make the server skip to a Sync. */
+  #extended = false;
 
   constructor(onSettled: (entry: Expected, result: Result) => void) {
     this.#onSettled = onSettled;
@@ -87,6 +91,7 @@ export class Pipeline {
       }
       this.#skipping = false;
     }
+    this.#extended = !ENDS_READY.has(entry.kind);
     if (entry.kind === 'copy end') this.#copyIn = false;
     if (entry.kind === 'sync') entry.doubtful = this.#copyIn;
     if (entry.kind === 'execute') this.implicitBlock = true;
@@ -146,6 +151,7 @@ export class Pipeline {
     this.#copying = true;
     this.#copyIn = true;
     // What was sent behind the COPY before we knew that it is one: the server ignores Sync until the CopyDone.
+    this.#trim();
     for (const entry of this.#queue) {
       if (entry.kind === 'copy end') {
         this.#copyIn = false;
@@ -160,7 +166,12 @@ export class Pipeline {
   onError(sqlstate: string): void {
     this.#copyIn = false;
     const head = this.#head();
-    if (head === undefined) return;
+    if (head === undefined) {
+      // A statement time-out, seen at a Flush. In the extended protocol the server skips from here on too.
+      this.#skipping = this.#extended;
+      if (!this.#extended) this.#stray++;
+      return;
+    }
     switch (head.kind) {
       case 'query':
       case 'function call':
@@ -188,6 +199,7 @@ export class Pipeline {
     if (head === undefined || !ENDS_READY.has(head.kind) || (queried && !this.#begun)) {
       if (this.#stray === 0) throw new UnexpectedAnswer('ReadyForQuery', head?.kind);
       this.#stray--;
+      if (head === undefined) this.#skipping = false;
       return;
     }
     this.#settle('run' in head && head.run.sqlstate !== null ? 'failed' : 'done');
@@ -196,7 +208,7 @@ export class Pipeline {
   /** The server is gone; nothing more will be answered. */
   lose(): void {
     for (;;) {
-      const entry = this.#queue.shift();
+      const entry = this.#shift();
       if (entry === undefined) return;
       this.#onSettled(entry, 'lost');
     }
@@ -212,6 +224,8 @@ export class Pipeline {
     const head = this.#head();
     if (head === undefined || !kinds.includes(head.kind))
       throw new UnexpectedAnswer(kinds.join(' or '), head?.kind);
+    // Whatever was to come for an earlier Sync would have come before this.
+    this.#stray = 0;
     return head;
   }
 
@@ -222,6 +236,7 @@ export class Pipeline {
   #endCopy(syncs: 'ignored' | 'perhaps ignored'): void {
     if (!this.#copying) return;
     this.#copying = false;
+    this.#trim();
     const left = this.#queue.filter((entry) => !(entry.kind === 'sync' && entry.doubtful));
     if (syncs === 'perhaps ignored') this.#stray += this.#queue.length - left.length;
     this.#queue = left;
@@ -231,7 +246,7 @@ export class Pipeline {
 
   #skipToSync(): void {
     for (;;) {
-      const entry = this.#queue[0];
+      const entry = this.#queue[this.#first];
       if (entry === undefined) {
         this.#skipping = true;
         return;
@@ -239,23 +254,36 @@ export class Pipeline {
       if (entry.kind === 'sync') {
         if (!entry.doubtful) return;
         this.#stray++;
-        this.#queue.shift();
+        this.#shift();
       } else {
-        this.#queue.shift();
+        this.#shift();
         if (entry.kind !== 'copy end') this.#onSettled(entry, 'skipped');
       }
     }
   }
 
+  #shift(): Expected | undefined {
+    const entry = this.#queue[this.#first];
+    if (entry === undefined) return undefined;
+    this.#first++;
+    if (this.#first > 1000 && this.#first * 2 > this.#queue.length) this.#trim();
+    return entry;
+  }
+
+  #trim(): void {
+    this.#queue.splice(0, this.#first);
+    this.#first = 0;
+  }
+
   #head(): Expected | undefined {
-    while (this.#queue[0]?.kind === 'copy end') this.#queue.shift();
-    return this.#queue[0];
+    while (this.#queue[this.#first]?.kind === 'copy end') this.#shift();
+    return this.#queue[this.#first];
   }
 
   #settle(result: Result): void {
     this.#begun = false;
     this.#copying = false;
-    const entry = this.#queue.shift();
+    const entry = this.#shift();
     if (entry !== undefined) this.#onSettled(entry, result);
   }
 }

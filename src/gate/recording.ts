@@ -1,7 +1,8 @@
 // From what the gate knows to what the log says: the drafts of a session's records.
 import type { AuditLog } from '../audit/log.ts';
-import type { Identity, IntentDraft, RecordDraft } from '../audit/record.ts';
+import type { HoldDraft, Identity, IntentDraft, RecordDraft } from '../audit/record.ts';
 import type { SessionId } from '../base/ids.ts';
+import { type StatementBytes, statementSha256 } from '../holds/binding.ts';
 import type { Hold, HoldChange } from '../holds/hold.ts';
 import type { Verdict } from '../rules/verdict.ts';
 import type { StatementClass } from '../sql/facts.ts';
@@ -66,6 +67,8 @@ export function intentDraft(
     wouldHave: verdict.wouldHave,
     fate: refusal === null ? 'forward' : 'refuse',
     hold: hold?.request.id ?? null,
+    // Of the work in hand, not copied from the hold: whoever compares the two learns whether they are the same.
+    statementSha256: hold === null ? null : statementSha256(bytesOf(work)),
     votes: hold?.votes ?? [],
     refusal,
     record: verdict.record,
@@ -87,11 +90,24 @@ export function outcomeDraft(speaker: Speaker, run: Run, result: Result, nowUs: 
   };
 }
 
-/** One record for one transition. The node that made the transition writes it. */
-export function holdDraft({ hold, event }: HoldChange): RecordDraft {
-  const { request } = hold;
+/** What the server would run, as a vote names it and an approval covers it. */
+export function bytesOf(work: Work): StatementBytes {
   return {
-    type: holdRecordType({ hold, event }),
+    sql: Buffer.from(work.sql, 'utf8'),
+    parameterTypes: work.parameterTypes,
+    parameterFormats: work.formats,
+    parameterValues: work.values,
+  };
+}
+
+/** One record for one transition. The node that made the transition writes it. */
+export function holdDraft({ hold, event }: HoldChange): HoldDraft {
+  const { request } = hold;
+  const { statement } = request;
+  const type = holdRecordType({ hold, event });
+  const asks = type === 'hold.requested';
+  return {
+    type,
     session: request.session,
     who: {
       agent: request.agent,
@@ -105,7 +121,13 @@ export function holdDraft({ hold, event }: HoldChange): RecordDraft {
     hold: request.id,
     version: hold.version,
     rule: request.rule.name,
-    statementSha256: request.statement.sha256,
+    statementSha256: statement.sha256,
+    sql: asks ? statement.text : null,
+    // As in the intent: no parameters are null, not an empty list.
+    parameters: asks && statement.parameters?.length !== 0 ? statement.parameters : null,
+    approvals: asks ? request.approvals : null,
+    // The rule has the values redacted, and the hash over them could be found out by guessing.
+    record: statement.parameters === null ? 'digest' : 'full',
     vote: event?.type === 'vote' ? event.vote : null,
     because:
       event?.type === 'revoke'
@@ -116,9 +138,7 @@ export function holdDraft({ hold, event }: HoldChange): RecordDraft {
   };
 }
 
-type HoldRecordType = Extract<RecordDraft, { readonly hold: unknown; readonly version: number }>['type'];
-
-function holdRecordType({ hold, event }: HoldChange): HoldRecordType {
+function holdRecordType({ hold, event }: HoldChange): HoldDraft['type'] {
   if (event === null) return 'hold.requested';
   if (event.type === 'vote' && hold.state === 'pending') return 'hold.voted';
   return hold.state === 'pending' ? 'hold.requested' : `hold.${hold.state}`;

@@ -3,18 +3,15 @@
 // the frames that must fail and the words of the refusals.
 import { serialize } from 'pg-protocol';
 import { CountersignError } from '../base/errors.ts';
-import { randomSecret } from '../base/ids.ts';
 import type { Hold } from '../holds/hold.ts';
 import type { Verdict } from '../rules/verdict.ts';
 import { FRONTEND } from '../wire/frontend.ts';
 import type { Work } from './work.ts';
 
-/** Unguessable, so that no client can make the portal that must not exist. */
-const NO_PORTAL = `countersign-refused-${randomSecret(12).toString('hex')}`;
-
 const MUST_FAIL = {
-  // 34000: the portal does not exist. Looked up before anything else, also in a failed transaction.
-  extended: serialize.execute({ portal: NO_PORTAL }),
+  // 42601, as below, and under a name, so that the unnamed statement stays. Not an Execute of a portal that does not
+  // exist: whoever came to know its name could make it.
+  extended: serialize.parse({ name: 'countersign_refused', text: 'countersign_refused' }),
   // 42601: raw parsing comes before anything else. Nothing of the refused text is in it.
   simple: serialize.query('countersign_refused'),
   // 42883: no function has OID 0.
@@ -118,6 +115,16 @@ export const DOOMED: Refusal = {
 export const CLIENT_LEFT: Refusal = {
   because: 'withdrawn',
   error: new CountersignError('cancelled', 'the connection ended before this statement could be decided'),
+};
+
+/** Planning it would already run what a person is to see first. */
+export const IN_PLANNING: Refusal = {
+  because: 'limit',
+  error: new CountersignError(
+    'denied',
+    'this statement calls a function that would run while it is being planned, before it could be held',
+    { hint: 'Send it as a simple query, without parameters; there it waits for a person.' },
+  ),
 };
 
 export const DURING_COPY: Refusal = {

@@ -5,7 +5,7 @@ import { newHoldId, type SessionId } from '../base/ids.ts';
 import { bindingOf, statementSha256 } from '../holds/binding.ts';
 import type { HoldRequest } from '../holds/hold.ts';
 import type { SessionVariables, Verdict } from '../rules/verdict.ts';
-import { classesOf, tagsOf } from './recording.ts';
+import { bytesOf, classesOf, tagsOf } from './recording.ts';
 import { shownValues, type Work } from './work.ts';
 
 export interface AskedIn {
@@ -25,12 +25,7 @@ export interface AskedIn {
 }
 
 export function holdRequest(work: Work, verdict: Verdict, asked: AskedIn): HoldRequest {
-  const bytes = {
-    sql: Buffer.from(work.sql, 'utf8'),
-    parameterTypes: work.parameterTypes,
-    parameterFormats: work.formats,
-    parameterValues: work.values,
-  };
+  const bytes = bytesOf(work);
   const { who } = asked;
   const known = work.statements.filter((statement) => statement.known);
   const unknown = work.statements.filter((statement) => !statement.known);
@@ -55,6 +50,8 @@ export function holdRequest(work: Work, verdict: Verdict, asked: AskedIn): HoldR
       classes: classesOf(work),
       relations: known.flatMap((statement) => statement.relations),
       reasons: [
+        // What an EXECUTE or a FETCH names is not in the text, and is what a person is to decide about.
+        ...known.flatMap(({ text }) => (work.sql.includes(text) ? [] : [`it runs: ${text}`])),
         ...known.flatMap((statement) => statement.reasons),
         ...unknown.map((statement) => `not understood: ${statement.detail}`),
       ],

@@ -37,6 +37,15 @@ export function readBytes(socket: Duplex, count: number): Promise<Buffer> {
   });
 }
 
+/**
+ * Destroys a socket that is about to end, unless it has closed by itself by then. Not `setTimeout` of the socket: that
+ * one begins again with every byte, so whoever goes on talking would stay.
+ */
+export function closeWithin(socket: Duplex, limitMs: number): void {
+  const timer = setTimeout(() => socket.destroy(), limitMs);
+  socket.once('close', () => clearTimeout(timer));
+}
+
 /** One tagged message of at most `maxLength` bytes, header included. */
 export async function readFrame(socket: Duplex, maxLength: number): Promise<Frame> {
   const header = await readBytes(socket, HEADER_LENGTH);

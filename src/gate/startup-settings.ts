@@ -17,6 +17,12 @@ export interface StartupRequest {
 /** Claimed texts go to approvers and into rules: one line, not a page. */
 const PURPOSE_MAX_LENGTH = 500;
 
+/**
+ * The server compares these names exactly, and what comes by another spelling, or within `options`, is a setting to it.
+ * We fold the names of settings, so each of these would go upstream with a power that nobody judged.
+ */
+const NOT_SETTINGS: ReadonlySet<string> = new Set(['user', 'database', 'options', 'replication']);
+
 const UTF8_NAMES: ReadonlySet<string> = new Set(['utf8', 'unicode']);
 
 /** Throws CountersignError `invalid_parameter`, `authorization` or `denied`. */
@@ -29,7 +35,7 @@ export function readStartup(parameters: ReadonlyMap<string, string>): StartupReq
     if (name === 'options') options = value;
     else if (name === 'replication') refuseReplication(value);
     else if (name.startsWith('_pq_.')) unknownOptions.push(name);
-    else settings.set(name.toLowerCase(), value);
+    else addSetting(settings, name, value);
   }
   // As in the server, a parameter of its own wins over one in `options`.
   for (const [name, value] of parseOptions(options)) if (!settings.has(name)) settings.set(name, value);
@@ -56,6 +62,14 @@ export function readStartup(parameters: ReadonlyMap<string, string>): StartupReq
     settings,
     unknownOptions,
   };
+}
+
+function addSetting(settings: Map<string, string>, name: string, value: string): void {
+  const folded = name.toLowerCase();
+  if (NOT_SETTINGS.has(folded) || folded.startsWith('_pq_.')) {
+    throw new CountersignError('invalid_parameter', `unrecognized configuration parameter "${name}"`);
+  }
+  settings.set(folded, value);
 }
 
 function takePurpose(settings: Map<string, string>): string {
@@ -96,7 +110,7 @@ function parseOptions(options: string): Map<string, string> {
       );
     }
     // ParseLongOption: a hyphen in a name stands for an underscore.
-    settings.set(assignment.slice(0, at).replaceAll('-', '_').toLowerCase(), assignment.slice(at + 1));
+    addSetting(settings, assignment.slice(0, at).replaceAll('-', '_'), assignment.slice(at + 1));
   }
   return settings;
 }

@@ -21,7 +21,7 @@ import {
   startClientExchange,
   verifyServerFinal,
 } from '../wire/scram-client.ts';
-import { readBytes, readFrame } from './source.ts';
+import { closeWithin, readBytes, readFrame } from './source.ts';
 
 export interface DatabaseTarget {
   readonly host: string;
@@ -50,16 +50,20 @@ const HANDSHAKE_FRAME_MAX = 64 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
- * `parameters`: startup parameters besides user and database.
+ * `parameters`: startup parameters besides user and database. `timeoutMs`: from the first packet to ReadyForQuery.
  * Rejects with CountersignError `upstream_unavailable` (no host name in it) or ServerRefusal.
  */
 export async function connectUpstream(
   target: DatabaseTarget,
   parameters: ReadonlyMap<string, string>,
+  timeoutMs = CONNECT_TIMEOUT_MS,
 ): Promise<Upstream> {
   let socket: Socket | null = null;
+  // A server that takes the connection and then says nothing must not keep the agent's place.
+  const tooLong = new AbortController();
+  const limit = setTimeout(() => tooLong.abort(), timeoutMs);
   try {
-    socket = await openSocket(target);
+    socket = await openSocket(target, tooLong.signal);
     return await logIn(socket, target, parameters);
   } catch (error) {
     socket?.destroy();
@@ -70,6 +74,8 @@ export async function connectUpstream(
       throw error;
     }
     throw unavailable(error);
+  } finally {
+    clearTimeout(limit);
   }
 }
 
@@ -92,8 +98,8 @@ function unavailable(cause: unknown): CountersignError {
 
 // — Sockets and TLS ————————————————————————————————————————————————————————————————————————————————————
 
-async function openSocket(target: DatabaseTarget): Promise<Socket> {
-  const socket = await openPlain(target);
+async function openSocket(target: DatabaseTarget, signal: AbortSignal): Promise<Socket> {
+  const socket = await openPlain(target, signal);
   if (target.tls === 'disable') return socket;
   socket.write(serialize.requestSsl());
   const [answer] = await readBytes(socket, 1);
@@ -109,13 +115,11 @@ async function openSocket(target: DatabaseTarget): Promise<Socket> {
   );
 }
 
-function openPlain({ host, port }: DatabaseTarget): Promise<Socket> {
+function openPlain({ host, port }: DatabaseTarget, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true, keepAlive: true });
-    socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('connect timeout')));
+    const socket = connect({ host, port, noDelay: true, keepAlive: true, signal });
     socket.once('error', reject);
     socket.once('connect', () => {
-      socket.setTimeout(0);
       socket.off('error', reject);
       // Replaced by the session's; until then an error must not end the process.
       socket.on('error', () => {});
@@ -297,7 +301,7 @@ function upstreamOf(
     cancel(failed) {
       if (key === null) return;
       const { processID, secretKey } = key;
-      openSocket(target)
+      openSocket(target, AbortSignal.timeout(CONNECT_TIMEOUT_MS))
         .then((other) => other.end(serialize.cancel(processID, secretKey)))
         .catch(failed);
     },
@@ -306,7 +310,7 @@ function upstreamOf(
       if (!socket.writableEnded) socket.end(serialize.end());
       // The server needs no answer of ours to close; whoever does not is left.
       socket.resume();
-      socket.setTimeout(5_000, () => socket.destroy());
+      closeWithin(socket, 5_000);
     },
   };
 }

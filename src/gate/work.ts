@@ -2,9 +2,18 @@
 // The gate stands where something runs (Query, Execute, FunctionCall), so these are the only frames that make work.
 import { decodeUtf8 } from '../base/bytes.ts';
 import type { Facts, Understanding, Unknown } from '../sql/facts.ts';
+import { runsInPlanning } from '../sql/functions.ts';
 import { understand } from '../sql/understand.ts';
 import { parseExecute, parseFunctionCall, parseQuery } from '../wire/frontend.ts';
-import { type NameChange, type Names, nameChanges, type Portal, unknownName, whatRuns } from './names.ts';
+import {
+  boundTo,
+  type NameChange,
+  type Names,
+  nameChanges,
+  type Portal,
+  unknownName,
+  whatRuns,
+} from './names.ts';
 
 export interface Work {
   readonly protocol: 'simple' | 'extended' | 'function call';
@@ -57,13 +66,16 @@ export function workOfQuery(frame: Buffer, names: Names, statementsMax: number):
 export function workOfExecute(frame: Buffer, names: Names): Work {
   const { portal: name } = parseExecute(frame);
   const portals = names.portals.get(name);
-  const prepared = portals.flatMap((portal) => portal.prepared);
+  const prepared = portals.flatMap(boundTo);
   const own = prepared.flatMap((candidate) => candidate.statements);
   const last = portals.at(-1);
-  const statements =
-    prepared.length === 0
-      ? [unknownName('', `portal "${name}"`)]
-      : own.flatMap((statement) => whatRuns(statement, names));
+  const changes = own.map(nameChanges);
+  const statements = own.flatMap((statement) => whatRuns(statement, names));
+  if (portals.length === 0) statements.push(unknownName('', `portal "${name}"`));
+  // Which of them changes the names is not known before the server has answered, so the names would not be either.
+  if (own.length > 1 && changes.some((each) => each.length > 0)) {
+    statements.push(unknownName('', `what portal "${name}" is bound to at this moment`));
+  }
   return {
     protocol: 'extended',
     frame,
@@ -74,7 +86,27 @@ export function workOfExecute(frame: Buffer, names: Names): Work {
     parameterTypes: prepared.at(-1)?.parameterTypes ?? [],
     formats: last?.formats ?? [],
     values: last?.values ?? [],
-    changes: own.length === 1 ? own.map(nameChanges) : [],
+    changes: own.length === 1 ? changes : [],
+  };
+}
+
+/** What a Bind runs before any Execute: it plans, and planning runs steady functions. null where none is harmful. */
+export function workOfBind(frame: Buffer, portal: Portal): Work | null {
+  const statements = portal.prepared
+    .flatMap((candidate) => candidate.statements)
+    .filter((statement) => statement.known && statement.functions.some(({ name }) => runsInPlanning(name)));
+  if (statements.length === 0) return null;
+  return {
+    protocol: 'extended',
+    frame,
+    statements,
+    sql: portal.prepared.map((candidate) => candidate.sql).join(';\n'),
+    statementName: portal.statementName,
+    portal,
+    parameterTypes: portal.prepared.at(-1)?.parameterTypes ?? [],
+    formats: portal.formats,
+    values: portal.values,
+    changes: [],
   };
 }
 

@@ -274,6 +274,13 @@ export function meaningOfCall(schema: string | null, name: string): Meaning {
   return { classes: CODE, reason: `${schema}.${name} is not a built-in function` };
 }
 
+/** Whether a function of this name is held, whoever calls it. */
+export const isDangerous = (name: string): boolean => dangerOf(name) !== undefined;
+
+/** Held, and yet marked steady, so that planning alone may run it: an error then tells what it found. */
+export const runsInPlanning = (name: string): boolean =>
+  isDangerous(name) && (STEADY_FUNCTIONS.has(name) || CONTRIB_STEADY_FUNCTIONS.has(name));
+
 /** Whether an aggregate of this name gathers rows into one value. */
 export const gathers = (name: string): boolean => GATHERING.has(name);
 

@@ -1,6 +1,7 @@
 // From one statement's tree to its facts. Every node is visited: those with a meaning of their own have a reader here or
 // in definitions.ts, every other one is walked through to whatever stands in it.
 
+import { calledByDot } from './attribute.ts';
 import { dependsOnConstants } from './condition.ts';
 import { readDefinition } from './definitions.ts';
 import { Draft } from './draft.ts';
@@ -109,6 +110,10 @@ export class Walk {
         return;
       case 'A_Expr':
         this.#operator(node);
+        break;
+      case 'A_Indirection':
+      case 'ColumnRef':
+        for (const name of calledByDot(node)) this.functionUse(null, name);
         break;
       case 'RangeSubselect':
         // Only LATERAL sees the query around it.

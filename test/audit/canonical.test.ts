@@ -21,7 +21,20 @@ describe('canonical JSON', () => {
   });
 
   it('has one text for one value, by the quick way and by the slow', () => {
-    const value = fc.jsonValue().filter((v) => !/[0-9]\.|e[+-]/.test(JSON.stringify(v)));
+    const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.maxSafeInteger(),
+        fc.string({ unit: 'binary' }),
+        fc.boolean(),
+        fc.constant(null),
+        fc.array(tie('value'), { maxLength: 4 }),
+        // Keys like integers are those that the language puts first.
+        fc.dictionary(fc.oneof(fc.string({ unit: 'binary' }), fc.nat().map(String)), tie('value'), {
+          maxKeys: 5,
+        }),
+      ),
+    }));
     fc.assert(
       fc.property(value, (v) => {
         const parsed = JSON.parse(JSON.stringify(v)) as Json;

@@ -1,6 +1,6 @@
 // Records to write into test logs: one of each type, and a whole session that means something.
 
-import type { Identity, IntentDraft, RecordDraft } from '../../src/audit/record.ts';
+import type { HoldDraft, Identity, IntentDraft, OutcomeDraft, RecordDraft } from '../../src/audit/record.ts';
 import type { HoldId, SessionId } from '../../src/base/ids.ts';
 import type { Vote } from '../../src/holds/hold.ts';
 
@@ -17,6 +17,9 @@ export const WHO: Identity = {
   role: 'app',
 };
 
+/** Of whatever is held, unless a test says otherwise. */
+export const STATEMENT_SHA256 = 'cd'.repeat(32);
+
 export const VOTE: Vote = {
   voter: 'bob@example.com',
   groups: ['dba'],
@@ -26,7 +29,9 @@ export const VOTE: Vote = {
   channel: 'cli',
 };
 
+/** With `hold`, that of a statement which was held as `hold` below says. */
 export function intent(overrides: Partial<IntentDraft> = {}): IntentDraft {
+  const isHeld = typeof overrides.hold === 'string';
   return {
     type: 'statement.intent',
     session: SESSION,
@@ -43,11 +48,12 @@ export function intent(overrides: Partial<IntentDraft> = {}): IntentDraft {
     functions: [],
     inTransaction: false,
     rules: `sha256:${'ab'.repeat(32)}`,
-    rule: 'default',
+    rule: isHeld ? 'hold-ddl' : 'default',
     verdict: 'allow',
     wouldHave: null,
     fate: 'forward',
     hold: null,
+    statementSha256: isHeld ? STATEMENT_SHA256 : null,
     votes: [],
     refusal: null,
     record: 'full',
@@ -55,9 +61,7 @@ export function intent(overrides: Partial<IntentDraft> = {}): IntentDraft {
   };
 }
 
-type Outcome = Extract<RecordDraft, { type: 'statement.outcome' }>;
-
-export function outcome(of: number, overrides: Partial<Outcome> = {}): Outcome {
+export function outcome(of: number, overrides: Partial<OutcomeDraft> = {}): OutcomeDraft {
   return {
     type: 'statement.outcome',
     session: SESSION,
@@ -73,8 +77,6 @@ export function outcome(of: number, overrides: Partial<Outcome> = {}): Outcome {
   };
 }
 
-type HoldDraft = Extract<RecordDraft, { hold: HoldId; version: number }>;
-
 export function hold(
   type: HoldDraft['type'],
   version: number,
@@ -87,9 +89,13 @@ export function hold(
     hold: HOLD,
     version,
     rule: 'hold-ddl',
-    statementSha256: 'cd'.repeat(32),
+    statementSha256: STATEMENT_SHA256,
     vote: null,
     because: null,
+    sql: type === 'hold.requested' ? 'DROP TABLE customer' : null,
+    parameters: null,
+    approvals: type === 'hold.requested' ? { count: 1, groups: ['dba'], reasonRequired: false } : null,
+    record: 'full',
     ...overrides,
   };
 }
@@ -128,6 +134,8 @@ export const EACH_TYPE: readonly RecordDraft[] = [
   }),
   outcome(1),
   hold('hold.requested', 1, { approvals: { count: 2, groups: ['dba'], reasonRequired: true } }),
+  hold('hold.requested', 1, { record: 'digest' }),
+  hold('hold.requested', 1, { parameters: ['17', null] }),
   hold('hold.voted', 2, { vote: VOTE }),
   hold('hold.withdrawn', 3, { because: 'client cancelled' }),
   close,

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson, type JsonObject } from '../../src/audit/canonical.ts';
+import { openingProblems } from '../../src/audit/commitment.ts';
 import { encodeRecord, LEAF_MAX_BYTES } from '../../src/audit/leaf.ts';
 import type { RecordDraft } from '../../src/audit/record.ts';
 import { shapeProblem } from '../../src/audit/shape.ts';
-import { EACH_TYPE, intent, open, outcome } from './drafts.ts';
+import { EACH_TYPE, HOLD, hold, intent, open, outcome } from './drafts.ts';
 
 const COMMON = { seq: 7, node: 'node1', epoch: 1, timeMs: Date.UTC(2026, 10, 22, 9, 30), monoUs: 123 };
 
@@ -104,6 +105,50 @@ describe('a leaf', () => {
     const { leaf, opening } = encodeRecord(intent({ record: 'digest' }), COMMON);
     expect(opening).toBeNull();
     expect(leaf).toContain('"sql_commitment":"');
+  });
+
+  it('of a request for a hold has the statement and what it takes; of its other changes has neither', () => {
+    const approvals = { count: 2, groups: ['dba'], reasonRequired: true };
+    const draft = hold('hold.requested', 1, { sql: 'DROP TABLE secret', parameters: ['s3cret'], approvals });
+    const { leaf } = encodeRecord(draft, COMMON);
+    expect(leaf).not.toContain('secret');
+    expect(leaf).not.toContain('s3cret');
+    expect(leaf).not.toContain(draft.statementSha256);
+    expect(JSON.parse(leaf)).toMatchObject({
+      approvals: { count: 2, groups: ['dba'], reason_required: true },
+      record: 'full',
+    });
+    const opening = openingOf(draft);
+    expect(opening).toMatchObject({
+      parameters: { value: ['s3cret'] },
+      sql: { value: 'DROP TABLE secret' },
+      statement_sha256: { value: draft.statementSha256 },
+    });
+    expect(new Set(Object.values(opening).map(({ salt }) => salt)).size).toBe(3);
+    expect(openingProblems(leafOf(hold('hold.voted', 2)), null)).toEqual(['its statement_sha256 is missing']);
+    expect(leafOf(hold('hold.voted', 2))).toMatchObject({
+      approvals: null,
+      sql_commitment: null,
+      parameters_commitment: null,
+    });
+  });
+
+  it('of a hold whose rule redacts has commitments only, also to the hash, which could be guessed from', () => {
+    for (const type of ['hold.requested', 'hold.voted'] as const) {
+      const { leaf, opening } = encodeRecord(hold(type, 1, { record: 'digest' }), COMMON);
+      expect(opening).toBeNull();
+      expect(leaf).toMatch(/"statement_sha256_commitment":"/);
+      expect(openingProblems(JSON.parse(leaf) as JsonObject, null)).toEqual([]);
+    }
+  });
+
+  it('of a statement that was held commits to its hash, with a salt of its own', () => {
+    const draft = intent({ hold: HOLD, verdict: 'hold' });
+    expect(leafOf(intent())['statement_sha256_commitment']).toBeNull();
+    expect(leafOf(draft)['statement_sha256_commitment']).toMatch(/^.{43}=$/);
+    const { sql, parameters, statement_sha256: sha256 } = openingOf(draft);
+    expect(sha256?.value).toBe(draft.statementSha256);
+    expect(new Set([sql?.salt, parameters?.salt, sha256?.salt]).size).toBe(3);
   });
 
   it('keeps a statement of megabytes whole, beside a small leaf', () => {

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { onTestFinished } from 'vitest';
 import type { AuditLog } from '../../src/audit/log.ts';
 import { type LogOptions, type OpenedLog, openLog } from '../../src/audit/open.ts';
@@ -105,4 +106,10 @@ export function leaves(dir: string): Record<string, unknown>[] {
 
 export function rewrite(path: string, change: (bytes: Buffer) => Buffer | string): void {
   writeFileSync(path, change(readFileSync(path)));
+}
+
+/** A line with a checksum that fits again, as someone would write who knows the format. */
+export function resummed(line: string): string {
+  const body = line.slice(0, -',"sum":"00000000"}'.length);
+  return `${body},"sum":"${crc32(body).toString(16).padStart(8, '0')}"}`;
 }

@@ -8,17 +8,24 @@ import { close, HOLD, hold, intent, open, outcome, VOTE, WHO } from './drafts.ts
 
 const STARTED: RecordDraft = { type: 'started', version: '0.1.0' };
 
+function takeInto(meaning: Meaning, draft: RecordDraft, seq: number): readonly string[] {
+  const { leaf, opening } = encodeRecord(draft, { seq, node: 'n', epoch: 1, timeMs: 0, monoUs: 0 });
+  return meaning.take(JSON.parse(leaf) as JsonObject, JSON.parse(opening ?? 'null') as JsonObject | null);
+}
+
 /** Every complaint about these records, which are numbered from 0, as `seq: what`. */
 function complaints(...drafts: readonly RecordDraft[]): string[] {
   const meaning = new Meaning();
   return drafts.flatMap((draft, seq) => {
-    const { leaf } = encodeRecord(draft, { seq, node: 'n', epoch: 1, timeMs: 0, monoUs: 0 });
-    return meaning.take(JSON.parse(leaf) as JsonObject).map((what) => `${seq}: ${what}`);
+    return takeInto(meaning, draft, seq).map((what) => `${seq}: ${what}`);
   });
 }
 
 const two = { count: 2, groups: [], reasonRequired: false };
 const heldIntent = (votes = [VOTE], id: HoldId = HOLD) => intent({ verdict: 'hold', hold: id, votes });
+const heldRefusal = intent({ verdict: 'hold', hold: HOLD, fate: 'refuse', refusal: 'withdrawn' });
+const consumed = hold('hold.consumed', 4);
+const OTHER = 'ef'.repeat(32);
 const other = { ...VOTE, voter: 'dora@example.com' };
 
 describe('what records mean together', () => {
@@ -149,6 +156,47 @@ describe('what records mean together', () => {
       [`3: it ran with 0 of 1 approvals that hold ${HOLD} needs`],
     ],
     [
+      'another statement than was asked about',
+      [STARTED, open, hold('hold.requested', 1), consumed, { ...heldIntent(), statementSha256: OTHER }],
+      [`4: its statement is not that of hold ${HOLD}`],
+    ],
+    [
+      'another statement than was asked about, of which only the digest is kept',
+      [
+        STARTED,
+        open,
+        hold('hold.requested', 1, { record: 'digest' }),
+        { ...consumed, record: 'digest' },
+        { ...heldIntent(), statementSha256: OTHER, record: 'digest' },
+      ],
+      [],
+    ],
+    [
+      'no statement where one was asked about',
+      [STARTED, open, consumed, { ...heldIntent(), statementSha256: null }],
+      [`3: it names hold ${HOLD}, and not the statement that was asked about`],
+    ],
+    [
+      'a decision on another statement',
+      [STARTED, open, hold('hold.requested', 1), hold('hold.approved', 2, { statementSha256: OTHER })],
+      [`3: its statement is not that of hold ${HOLD}`],
+    ],
+    [
+      'the hold of another session',
+      [STARTED, open, hold('hold.requested', 1, { session: 's_2' as SessionId }), heldRefusal],
+      [`3: its session is not that of hold ${HOLD}`],
+    ],
+    [
+      'the hold of another agent',
+      [STARTED, open, hold('hold.requested', 1, { who: { ...WHO, agent: 'other-bot' } }), heldRefusal],
+      [`3: its identity is not that of hold ${HOLD}`],
+    ],
+    [
+      'a hold under another rule',
+      [STARTED, open, hold('hold.requested', 1), { ...heldRefusal, rule: 'default' }],
+      [`3: its rule is not that of hold ${HOLD}`],
+    ],
+    [
       'one who denied',
       [STARTED, open, hold('hold.consumed', 4), heldIntent([VOTE, { ...other, decision: 'deny' }])],
       [`3: dora@example.com denied hold ${HOLD}, and it ran`],
@@ -192,10 +240,7 @@ describe('what records mean together', () => {
       open,
       intent(),
     ];
-    drafts.forEach((draft, seq) => {
-      const { leaf } = encodeRecord(draft, { seq, node: 'n', epoch: 1, timeMs: 0, monoUs: 0 });
-      meaning.take(JSON.parse(leaf) as JsonObject);
-    });
+    for (const [seq, draft] of drafts.entries()) takeInto(meaning, draft, seq);
     expect(meaning.end()).toMatchObject({
       records: 12,
       sessions: 3,

@@ -29,6 +29,24 @@ describe('the RFC 6962 tree', () => {
     },
   );
 
+  it('goes on from the peaks that it had', () => {
+    const hashes = Array.from({ length: 70 }, (_, i) => leafHash(Buffer.from(`leaf ${i}`)));
+    const whole = new RightEdge();
+    for (let size = 0; size < hashes.length; size++) {
+      const edge = RightEdge.from(size, whole.peaks);
+      for (const hash of hashes.slice(size)) edge?.append(hash);
+      expect(edge?.size).toBe(hashes.length);
+      for (const wrong of [size + 1, -1, 0.5]) {
+        if (wrong === size + 1 && size % 2 === 1) continue;
+        expect(RightEdge.from(wrong, whole.peaks), `${size} as ${wrong}`).toBeNull();
+      }
+      const rest = new RightEdge();
+      for (const hash of hashes) rest.append(hash);
+      expect(edge?.root()).toEqual(rest.root());
+      whole.append(hashes[size] as Buffer);
+    }
+  });
+
   it('has the roots that the definition gives, at every size to 130', () => {
     const edge = new RightEdge();
     const leaves: Buffer[] = [];

@@ -1,4 +1,12 @@
-import { copyFileSync, mkdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
@@ -13,6 +21,7 @@ import {
   onlySegment,
   openTestLog,
   reached,
+  resummed,
   rewrite,
   segmentFiles,
   temporaryFolder,
@@ -39,12 +48,6 @@ function changed(change: (bytes: Buffer) => Buffer | string): string {
   const from = onlySegment(dir);
   writeFileSync(join(copy, 'segments', basename(from)), change(readFileSync(from)));
   return copy;
-}
-
-/** A line with a checksum that fits again, as someone would write who knows the format. */
-function resummed(line: string): string {
-  const body = line.slice(0, -',"sum":"00000000"}'.length);
-  return `${body},"sum":"${crc32(body).toString(16).padStart(8, '0')}"}`;
 }
 
 describe('a log as it was written', () => {
@@ -184,6 +187,7 @@ describe('a changed log is found out, and the place is named', () => {
     ]);
     expect(edit((line) => line.replace(/,"opening":.*(?=,"sum")/, ''))).toMatchObject([
       { line: at + 1, what: expect.stringContaining('its sql is missing') },
+      { line: at + 1, what: expect.stringContaining('its statement_sha256 is missing') },
     ]);
     expect(edit((line) => line.replace('"opening":{', '"opening":{"extra":{},'))).toMatchObject([
       { line: at + 1, what: expect.stringContaining('opens what it does not have') },
@@ -215,6 +219,29 @@ describe('a changed log is found out, and the place is named', () => {
     }
   });
 
+  it('with bytes that are no UTF-8, though they read as the same text', async () => {
+    const { log } = await openTestLog(dir);
+    log.append(open);
+    log.append(intent({ sql: 'SELECT \ufffd' }));
+    await log.close();
+    const bytes = readFileSync(onlySegment(dir));
+    const at = bytes.indexOf('\ufffd');
+    const start = bytes.lastIndexOf('\n', at) + 1;
+    const end = bytes.indexOf('\n', at);
+    const line = Buffer.concat([bytes.subarray(start, at), Buffer.from([0xff]), bytes.subarray(at + 3, end)]);
+    expect(line.toString()).toBe(bytes.subarray(start, end).toString());
+    const body = line.subarray(0, line.length - ',"sum":"00000000"}'.length);
+    const sum = Buffer.from(`,"sum":"${crc32(body).toString(16).padStart(8, '0')}"}`);
+    writeFileSync(
+      onlySegment(dir),
+      Buffer.concat([bytes.subarray(0, start), body, sum, bytes.subarray(end)]),
+    );
+    expect(check(dir).violations[0]).toMatchObject({
+      offset: start,
+      what: 'the line is not a line of the log',
+    });
+  });
+
   it('with every chain value worked out anew: by the checkpoint', async () => {
     const other = temporaryFolder();
     await writeLog(other, { clock: { nowMs: () => 1_790_000_000_000, monoUs: () => 5 } });
@@ -234,6 +261,40 @@ describe('a changed log is found out, and the place is named', () => {
       const { ok, violations } = check(many);
       expect(ok).toBe(false);
       expect(violations[0]?.what).toContain('missing');
+      writeFileSync(file, bytes);
+    }
+    expect(check(many).ok).toBe(true);
+  });
+
+  it("with the tree in a segment's header changed", async () => {
+    const many = temporaryFolder();
+    await writeLog(many, { segmentBytes: 3_000 });
+    const edits: readonly ((edge: string[]) => string[])[] = [
+      (edge) => edge.with(-1, Buffer.alloc(32, 9).toString('base64')),
+      (edge) => edge.slice(1),
+      (edge) => [...edge, ...edge],
+    ];
+    for (const file of segmentFiles(many).slice(1)) {
+      const bytes = readFileSync(file);
+      for (const edit of edits) {
+        rewrite(file, () => {
+          const [header = '', ...rest] = bytes.toString('utf8').split('\n');
+          const changed = header.replace(
+            /"edge":(\[[^\]]*\])/,
+            (_, edge: string) => `"edge":${JSON.stringify(edit(JSON.parse(edge) as string[]))}`,
+          );
+          expect(changed).not.toBe(header);
+          return [resummed(changed), ...rest].join('\n');
+        });
+        const { violations } = check(many);
+        expect(violations).toMatchObject([
+          {
+            file: basename(file),
+            line: 1,
+            what: 'the tree that the segment says it continues is not the one before it',
+          },
+        ]);
+      }
       writeFileSync(file, bytes);
     }
     expect(check(many).ok).toBe(true);
@@ -341,6 +402,12 @@ describe('a log that is being written', () => {
 
   it('is nothing where there is no log', () => {
     expect(() => check(temporaryFolder())).toThrow(expect.objectContaining({ code: 'log_invalid' }));
+  });
+
+  it('that cannot be read is not called changed', () => {
+    unlinkSync(onlySegment(dir));
+    symlinkSync('/nowhere', join(dir, 'segments', '00000000000000000000.jsonl'));
+    expect(() => check(dir)).toThrow(expect.objectContaining({ message: expect.stringContaining('ENOENT') }));
   });
 
   it('is read in its story', async () => {

@@ -71,6 +71,7 @@ const portal = (suspended: boolean): Portal => ({
 
 const reported = new Map([
   ['client_encoding', 'UTF8'],
+  ['server_encoding', 'UTF8'],
   ['standard_conforming_strings', 'on'],
 ]);
 
@@ -131,6 +132,8 @@ describe('judge', () => {
   it.each<[string, string, string | undefined]>([
     ['client_encoding', 'another', 'LATIN1'],
     ['client_encoding', 'no', undefined],
+    ['server_encoding', 'another', 'LATIN1'],
+    ['server_encoding', 'no', undefined],
     ['standard_conforming_strings', 'another', 'off'],
     ['standard_conforming_strings', 'no', undefined],
   ])('gives the rules an Unknown when the server reports %s to be of %s value', (name, _, value) => {

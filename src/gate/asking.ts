@@ -1,0 +1,107 @@
+// A session's questions to people: one at a time, each with notices to the client while it waits, and each open to
+// interruption from the moment the session pauses until the answer is used.
+import { randomSecret } from '../base/ids.ts';
+import type { Hold } from '../holds/hold.ts';
+import type { SessionVariables, Verdict } from '../rules/verdict.ts';
+import { encodeNotice } from '../wire/backend.ts';
+import type { Node } from './node.ts';
+import type { Speaker } from './recording.ts';
+import { holdRequest } from './request.ts';
+import { type Decision, type Interruption, reportOutcome, waitForDecision } from './waiting.ts';
+import type { Work } from './work.ts';
+
+export interface AskingOptions {
+  readonly node: Node;
+  readonly speaker: Speaker;
+  /** Everyone who stands behind the agent, and so may not decide. */
+  readonly requesters: readonly string[];
+  /** Shows the client a NoticeResponse. */
+  readonly tell: (notice: Buffer) => void;
+}
+
+export class Asking {
+  readonly #options: AskingOptions;
+  /** Held in this process's memory only: an approval of another session's statement cannot be for this one. */
+  readonly #nonce = randomSecret(32);
+  #interrupt: ((why: Interruption) => void) | null = null;
+  #interrupted: Interruption | null = null;
+
+  constructor(options: AskingOptions) {
+    this.#options = options;
+  }
+
+  /** The session has paused for a statement; what interrupted an earlier one is over. */
+  begin(): void {
+    this.#interrupt = null;
+    this.#interrupted = null;
+  }
+
+  /** Ends the wait, or keeps it from beginning. The first reason counts. */
+  interrupt(why: Interruption): void {
+    this.#interrupted ??= why;
+    this.#interrupt?.(why);
+  }
+
+  /** Never rejects. `approved` is for the caller alone, and once. */
+  async ask(
+    work: Work,
+    verdict: Verdict,
+    variables: SessionVariables,
+    searchPath: string | null,
+  ): Promise<Decision> {
+    const { node, speaker, requesters } = this.#options;
+    const { times } = node;
+    const waitMs = variables.inTransaction ? times.waitInTransactionMs : times.waitMs;
+    const request = holdRequest(work, verdict, {
+      node: node.name,
+      ...speaker,
+      requesters,
+      variables,
+      searchPath,
+      rulesHash: node.rules().hash,
+      bindingKey: node.bindingKey,
+      nonce: this.#nonce,
+      nowMs: node.clock.nowMs(),
+      waitMs,
+      grantMs: times.grantMs,
+    });
+    const decision = await waitForDecision(request, {
+      store: node.store,
+      log: node.log,
+      noticeMs: times.noticeMs,
+      waitMs,
+      notice: (hold, remainingMs) => this.#notice(hold, remainingMs),
+      interruptible: (interrupt) => {
+        this.#interrupt = interrupt;
+        if (this.#interrupted !== null) interrupt(this.#interrupted);
+      },
+    });
+    if (decision.kind === 'unavailable') node.problem(decision.error, 'approval');
+    // Whoever cancelled between the approval and this line must not find that it ran after all.
+    if (decision.kind === 'approved' && this.#interrupted !== null) {
+      this.report(decision.hold.request.id, 'failed');
+      return { kind: 'interrupted', hold: decision.hold, why: this.#interrupted };
+    }
+    return decision;
+  }
+
+  /** Says how an approved statement ended. The session does not wait for it. */
+  report(id: Hold['request']['id'], state: 'executed' | 'failed' | 'unknown'): void {
+    const { node } = this.#options;
+    node.background(reportOutcome(id, state, node), 'hold outcome');
+  }
+
+  #notice(hold: Hold, remainingMs: number): void {
+    const { node, tell } = this.#options;
+    const { rule, id, statement } = hold.request;
+    const seconds = Math.max(0, Math.round(remainingMs / 1000));
+    const what = statement.tags.length > 0 ? statement.tags.join(', ') : 'statement';
+    tell(
+      encodeNotice(
+        `held for approval (${id}): ${what}, by rule "${rule.name}"`,
+        JSON.stringify({ hold: id, status: hold.state, rule: rule.name, url: node.urlOf(hold), seconds }),
+        `Waiting up to ${seconds} s more for a person: countersign approve ${id}`,
+      ),
+    );
+  }
+}

@@ -1,0 +1,199 @@
+// Follows the server by what it answers: which frame each answer belongs to, what stands under which name, the settings
+// that matter to us, how each statement ended. Told of messages by the scanner; replaces the one error of a refused frame.
+import type { HoldId } from '../base/ids.ts';
+import type { SessionVariables } from '../rules/verdict.ts';
+import {
+  BACKEND,
+  type ErrorFields,
+  encodeError,
+  parseCommandTag,
+  parseErrorFields,
+  parseParameterStatus,
+  parseReadyForQuery,
+} from '../wire/backend.ts';
+import type { ScannerOwner } from '../wire/scanner.ts';
+import { Names } from './names.ts';
+import type { Node } from './node.ts';
+import { type Expected, Pipeline, type Result, type Run } from './pipeline.ts';
+import { outcomeDraft, type Speaker } from './recording.ts';
+
+/** Settings on which the reading of a text depends; see judge.ts. */
+const LEXING_SETTINGS = ['client_encoding', 'server_encoding', 'standard_conforming_strings'] as const;
+
+export type UnchangingVariables = Omit<SessionVariables, 'inTransaction'>;
+
+export interface FollowingOptions {
+  readonly node: Node;
+  readonly speaker: Speaker;
+  readonly variables: UnchangingVariables;
+  /** ParameterStatus values since the login; kept up to date here. */
+  readonly parameters: Map<string, string>;
+  /** A statement that a person approved has ended. */
+  readonly onHeldEnded: (id: HoldId, state: 'executed' | 'failed' | 'unknown') => void;
+}
+
+export class Following implements ScannerOwner {
+  readonly names = new Names();
+  readonly pipeline: Pipeline;
+  readonly totals = { statements: 0, rows: 0, bytes: 0 };
+  /** Settings on which the parser's reading of a text depends, as the server last reported them. */
+  lexing: ReadonlyMap<string, string>;
+  /** The server has said why it closes the connection. */
+  saidGoodbye = false;
+  readonly #options: FollowingOptions;
+  /** Query and FunctionCall messages that the server has not finished. */
+  #queries = 0;
+  #variables: { readonly idle: SessionVariables; readonly busy: SessionVariables };
+
+  constructor(options: FollowingOptions) {
+    const { variables, parameters } = options;
+    this.#options = options;
+    this.pipeline = new Pipeline((entry, result) => this.#settle(entry, result));
+    this.#variables = withApplicationName(variables, variables.claimed.applicationName);
+    this.lexing = lexingOf(parameters);
+  }
+
+  /** As the rules see the session now. */
+  get variables(): SessionVariables {
+    const { status, implicitBlock } = this.pipeline;
+    return status !== 'I' || implicitBlock ? this.#variables.busy : this.#variables.idle;
+  }
+
+  get searchPath(): string | null {
+    return this.#options.parameters.get('search_path') ?? null;
+  }
+
+  /** A Query is under way, and may be a COPY that takes what follows for its data. */
+  get querying(): boolean {
+    return this.#queries > 0;
+  }
+
+  /** A message that will be answered goes to the server now. */
+  expect(entry: Expected): void {
+    if (endsQuery(entry)) this.#queries++;
+    if ('run' in entry) {
+      this.totals.statements++;
+      for (const change of entry.run.changes.flat()) this.names.expect(change, 'SQL');
+    }
+    this.pipeline.expect(entry);
+  }
+
+  onHeader(tag: number, frameLength: number, start: Buffer): void {
+    switch (tag) {
+      case BACKEND.DataRow:
+      case BACKEND.CopyData: {
+        const run = this.pipeline.current;
+        if (run !== null) {
+          run.rows++;
+          run.bytes += frameLength;
+        }
+        return;
+      }
+      case BACKEND.ParseComplete:
+        return this.pipeline.onParseComplete();
+      case BACKEND.BindComplete:
+        return this.pipeline.onBindComplete();
+      case BACKEND.CloseComplete:
+        return this.pipeline.onCloseComplete();
+      case BACKEND.RowDescription:
+      case BACKEND.NoData:
+        return this.pipeline.onDescribed();
+      case BACKEND.EmptyQueryResponse:
+        return this.pipeline.onCommandComplete(null);
+      case BACKEND.PortalSuspended:
+        return this.pipeline.onPortalSuspended();
+      case BACKEND.CopyInResponse:
+        return this.pipeline.onCopyIn();
+      case BACKEND.ErrorResponse:
+        // Longer than what is read whole: it repeats a value of the client's. SQLSTATE is among its first fields.
+        return this.pipeline.onError(
+          /\0C([0-9A-Z]{5})\0/.exec(start.toString('latin1', 0, 200))?.[1] ?? 'XX000',
+        );
+    }
+  }
+
+  onWhole(tag: number, frame: Buffer): Buffer {
+    switch (tag) {
+      case BACKEND.CommandComplete:
+        this.#onCommandComplete(frame);
+        return frame;
+      case BACKEND.ReadyForQuery:
+        this.pipeline.onReadyForQuery(parseReadyForQuery(frame));
+        if (this.pipeline.status === 'I') this.names.transactionEnded();
+        return frame;
+      case BACKEND.ParameterStatus:
+        this.#onParameterStatus(frame);
+        return frame;
+      default:
+        return this.#onErrorResponse(frame, parseErrorFields(frame));
+    }
+  }
+
+  #onCommandComplete(frame: Buffer): void {
+    const { tag, rows } = parseCommandTag(frame);
+    const run = this.pipeline.current;
+    for (const change of run?.changes[run.tags.length] ?? []) this.names.confirm(change);
+    this.pipeline.onCommandComplete(rows === null ? tag : `${tag} ${rows}`);
+  }
+
+  #onParameterStatus(frame: Buffer): void {
+    const { variables, parameters } = this.#options;
+    const { name, value } = parseParameterStatus(frame);
+    parameters.set(name, value);
+    if (name === 'application_name') this.#variables = withApplicationName(variables, value);
+    this.lexing = lexingOf(parameters);
+  }
+
+  #onErrorResponse(frame: Buffer, fields: ErrorFields): Buffer {
+    const severity = fields['V'] ?? fields['S'];
+    if (severity === 'FATAL' || severity === 'PANIC') {
+      this.saidGoodbye = true;
+      return frame;
+    }
+    const refusal = this.pipeline.refusal;
+    this.pipeline.onError(fields['C'] ?? 'XX000');
+    return refusal === null ? frame : encodeError(refusal, 'ERROR');
+  }
+
+  #settle(entry: Expected, result: Result): void {
+    if ('change' in entry) {
+      if (result === 'done') this.names.confirm(entry.change);
+      else this.names.reject(entry.change);
+    }
+    if (endsQuery(entry)) this.#queries--;
+    if ('run' in entry) this.#settleRun(entry.run, result);
+  }
+
+  #settleRun(run: Run, result: Result): void {
+    const { node, speaker, onHeldEnded } = this.#options;
+    for (const change of run.changes.slice(run.tags.length).flat()) this.names.reject(change);
+    this.totals.rows += run.rows;
+    this.totals.bytes += run.bytes;
+    node.log.append(outcomeDraft(speaker, run, result, node.clock.monoUs()));
+    if (run.hold !== null) onHeldEnded(run.hold, HELD_ENDED[result]);
+  }
+}
+
+const HELD_ENDED = {
+  done: 'executed',
+  suspended: 'executed',
+  failed: 'failed',
+  skipped: 'failed',
+  lost: 'unknown',
+} as const satisfies Record<Result, string>;
+
+function endsQuery({ kind }: Expected): boolean {
+  return kind === 'query' || kind === 'function call' || kind === 'refused query';
+}
+
+function withApplicationName(
+  unchanging: UnchangingVariables,
+  applicationName: string,
+): { idle: SessionVariables; busy: SessionVariables } {
+  const variables = { ...unchanging, claimed: { ...unchanging.claimed, applicationName } };
+  return { idle: { ...variables, inTransaction: false }, busy: { ...variables, inTransaction: true } };
+}
+
+function lexingOf(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map(LEXING_SETTINGS.map((name) => [name, parameters.get(name) ?? '']));
+}

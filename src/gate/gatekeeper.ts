@@ -1,0 +1,274 @@
+// What a session does with a client's frame: forward it, have it admitted, or refuse it. Knows what the server has been
+// sent and what it has answered; knows nothing of sockets. admit.ts decides, this file carries out.
+import { serialize } from 'pg-protocol';
+import { CountersignError } from '../base/errors.ts';
+import type { Hold } from '../holds/hold.ts';
+import type { Verdict } from '../rules/verdict.ts';
+import { understand } from '../sql/understand.ts';
+import type { Frame } from '../wire/frames.ts';
+import { FRONTEND, parseBind, parseEmpty, parseParse, parseTarget } from '../wire/frontend.ts';
+import { admit, type Gate } from './admit.ts';
+import type { Asking } from './asking.ts';
+import type { Following } from './following.ts';
+import { judge } from './judge.ts';
+import type { NameChange, Portal } from './names.ts';
+import type { Node } from './node.ts';
+import type { Outbox } from './outbox.ts';
+import type { Expected, Run } from './pipeline.ts';
+import { barrierFor, intentDraft, type Speaker } from './recording.ts';
+import { IN_PLANNING, mustFail, type Refusal } from './refusal.ts';
+import type { Decision } from './waiting.ts';
+import {
+  sqlText,
+  statementsOf,
+  type Work,
+  workOfBind,
+  workOfExecute,
+  workOfFunctionCall,
+  workOfQuery,
+} from './work.ts';
+
+export interface GatekeeperOptions {
+  readonly node: Node;
+  readonly speaker: Speaker;
+  readonly following: Following;
+  readonly asking: Asking;
+  readonly outbox: Outbox;
+  /** A statement waits: no further frame may be handed in until `onResume`. */
+  readonly onPause: () => void;
+  readonly onResume: () => void;
+  /** The client has said Terminate. */
+  readonly onTerminate: () => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class Gatekeeper implements Gate {
+  /** A statement waits, for its answer or for a person. */
+  paused = false;
+  readonly #options: GatekeeperOptions;
+  readonly #following: Following;
+  readonly #outbox: Outbox;
+  #closed = false;
+  #onSettled: ((alive: boolean) => void) | null = null;
+
+  constructor(options: GatekeeperOptions) {
+    this.#options = options;
+    this.#following = options.following;
+    this.#outbox = options.outbox;
+  }
+
+  get backlogBytes(): number {
+    return this.#options.node.limits.backlogBytes;
+  }
+
+  /** Throws CountersignError for a frame that no client may send here, or when the log has failed. */
+  take({ tag, bytes }: Frame): void {
+    switch (tag) {
+      case FRONTEND.Query:
+        return admit(workOfQuery(bytes, this.#following.names, this.#statementsMax), this);
+      case FRONTEND.Execute:
+        return admit(workOfExecute(bytes, this.#following.names), this);
+      case FRONTEND.FunctionCall:
+        return admit(workOfFunctionCall(bytes), this);
+      case FRONTEND.Parse: {
+        const { name, sql, parameterTypes } = parseParse(bytes);
+        const understanding = understand(sql, { statementsMax: this.#statementsMax });
+        const prepared = { sql: sqlText(sql), statements: statementsOf(understanding), parameterTypes };
+        return this.#sendNaming(bytes, 'parse', { kind: 'statement', name, prepared });
+      }
+      case FRONTEND.Bind:
+        return this.#bind(bytes);
+      case FRONTEND.Close: {
+        const { kind, name } = parseTarget(bytes);
+        const drop = kind === 'statement' ? 'drop statement' : 'drop portal';
+        return this.#sendNaming(bytes, 'close', { kind: drop, name });
+      }
+      case FRONTEND.Describe:
+        parseTarget(bytes);
+        return this.#send(bytes, { kind: 'describe' });
+      case FRONTEND.Sync:
+        parseEmpty(bytes);
+        this.#following.names.synced();
+        return this.#send(bytes, { kind: 'sync', doubtful: false });
+      case FRONTEND.Flush:
+        parseEmpty(bytes);
+        return this.#outbox.push(bytes, 'none');
+      case FRONTEND.CopyData:
+        return this.#outbox.push(bytes, 'none');
+      case FRONTEND.CopyDone:
+        parseEmpty(bytes);
+        return this.#send(bytes, { kind: 'copy end' });
+      case FRONTEND.CopyFail:
+        return this.#send(bytes, { kind: 'copy end' });
+      case FRONTEND.Terminate:
+        parseEmpty(bytes);
+        return this.#options.onTerminate();
+      default:
+        throw new CountersignError('protocol_violation', `invalid frontend message type ${tag}`);
+    }
+  }
+
+  /** To be called whenever the server has said something. */
+  answered(): void {
+    if (this.#onSettled === null || !this.#following.pipeline.idle) return;
+    const resolve = this.#onSettled;
+    this.#onSettled = null;
+    resolve(true);
+  }
+
+  /** The session has ended: nothing goes to the server any more. */
+  close(): void {
+    this.#closed = true;
+    this.#onSettled?.(false);
+    this.#outbox.close();
+  }
+
+  #bind(bytes: Buffer): void {
+    const { portal: name, statement, formats, values } = parseBind(bytes);
+    const portal: Portal = {
+      name,
+      statementName: statement,
+      prepared: this.#following.names.statements.get(statement),
+      formats,
+      // Copied: views would keep the client's whole chunk alive for as long as the portal lives.
+      values: values.map((value) => (value === null ? null : Buffer.from(value))),
+      hold: false,
+      suspended: false,
+    };
+    const planned = workOfBind(bytes, portal);
+    if (planned !== null) {
+      const verdict = this.judge(planned);
+      if (verdict.action !== 'allow') return this.refuse(planned, verdict, IN_PLANNING, null);
+    }
+    this.#sendNaming(bytes, 'bind', { kind: 'portal', name, portal });
+  }
+
+  #sendNaming(bytes: Buffer, kind: 'parse' | 'bind' | 'close', change: NameChange): void {
+    const { names, querying } = this.#following;
+    const { names: most } = this.#options.node.limits;
+    if (kind !== 'close' && Math.max(names.statements.size, names.portals.size) >= most) {
+      throw new CountersignError('limit', `more than ${most} prepared statements or portals in one session`, {
+        hint: 'Close those that are no longer needed, or raise limits.preparedStatements.',
+      });
+    }
+    // Amid the COPY of a Query, a server before 14 takes a Parse for an error and skips nothing of what comes behind it.
+    names.expect(change, querying ? 'SQL' : 'message');
+    this.#send(bytes, { kind, change });
+  }
+
+  #send(bytes: Buffer, expected: Expected): void {
+    this.#following.expect(expected);
+    this.#outbox.push(bytes, 'none');
+  }
+
+  // — What admit.ts asks for ———————————————————————————————————————————————————————————————————————————
+
+  judge(work: Work): Verdict {
+    return judge(work, this.#options.node.rules(), this.#following.variables, this.#following.lexing);
+  }
+
+  forward(work: Work, verdict: Verdict, hold: Hold | null): void {
+    if (this.#closed) {
+      if (hold !== null) this.#options.asking.report(hold.request.id, 'failed');
+      return;
+    }
+    const run: Run = {
+      intent: this.#recordIntent(work, verdict, hold, null),
+      startedUs: this.#options.node.clock.monoUs(),
+      hold: hold?.request.id ?? null,
+      changes: work.changes,
+      rows: 0,
+      bytes: 0,
+      tags: [],
+      sqlstate: null,
+    };
+    this.#following.expect(expectedFor(work, run));
+    this.#outbox.push(work.frame, hold === null ? barrierFor(work) : 'durable');
+  }
+
+  refuse(work: Work, verdict: Verdict, { because, error }: Refusal, hold: Hold | null): void {
+    // Recorded also when the client is gone: the log has every statement that was asked for.
+    this.#recordIntent(work, verdict, hold, because);
+    if (this.#closed) return;
+    const kind = work.protocol === 'extended' ? 'refused execute' : 'refused query';
+    this.#following.expect({ kind, error });
+    this.#outbox.push(mustFail(work.protocol), 'durable');
+  }
+
+  pause(): void {
+    this.paused = true;
+    this.#options.asking.begin();
+    this.#options.onPause();
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.#options.onResume();
+  }
+
+  settled(): Promise<boolean> {
+    const { pipeline } = this.#following;
+    // In a pipeline the server keeps its answers back until Sync or Flush.
+    if (!pipeline.idle) this.#outbox.push(serialize.flush(), 'none');
+    this.#outbox.release();
+    if (pipeline.idle || this.#closed) return Promise.resolve(!this.#closed);
+    return new Promise((resolve) => {
+      this.#onSettled = resolve;
+    });
+  }
+
+  doomed(work: Work): boolean {
+    const { pipeline } = this.#following;
+    if (pipeline.skipping) return true;
+    return pipeline.status === 'E' && !startsByLeavingTransaction(work);
+  }
+
+  copying(): boolean {
+    return this.#following.pipeline.copyIn;
+  }
+
+  again(work: Work): Work {
+    const { names } = this.#following;
+    if (work.protocol === 'simple') return workOfQuery(work.frame, names, this.#statementsMax);
+    return work.protocol === 'extended' ? workOfExecute(work.frame, names) : work;
+  }
+
+  ask(work: Work, verdict: Verdict): Promise<Decision> {
+    const { variables, searchPath } = this.#following;
+    return this.#options.asking.ask(work, verdict, variables, searchPath);
+  }
+
+  urlOf(hold: Hold): string {
+    return this.#options.node.urlOf(hold);
+  }
+
+  fail(error: unknown): void {
+    this.#options.onFailure(error);
+  }
+
+  get #statementsMax(): number {
+    return this.#options.node.limits.statements;
+  }
+
+  #recordIntent(work: Work, verdict: Verdict, hold: Hold | null, refusal: string | null): number {
+    const { node, speaker } = this.#options;
+    const { inTransaction } = this.#following.variables;
+    return node.log.append(
+      intentDraft(speaker, work, verdict, inTransaction, node.rules().hash, hold, refusal),
+    );
+  }
+}
+
+function expectedFor(work: Work, run: Run): Expected {
+  if (work.protocol === 'extended' && work.portal !== null)
+    return { kind: 'execute', portal: work.portal, run };
+  return { kind: work.protocol === 'function call' ? 'function call' : 'query', run };
+}
+
+const LEAVES_TRANSACTION: ReadonlySet<string> = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION']);
+
+/** Only these run in a failed transaction block. What is not understood may be one of them. */
+function startsByLeavingTransaction(work: Work): boolean {
+  const first = work.statements[0];
+  return first === undefined || !first.known || first.tags.some((tag) => LEAVES_TRANSACTION.has(tag));
+}

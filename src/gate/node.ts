@@ -1,0 +1,39 @@
+// What every session of a node shares: where it writes, whom it asks, by which rules, within which limits.
+import type { AuditLog } from '../audit/log.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Hold, HoldStore } from '../holds/hold.ts';
+import type { RuleSet } from '../rules/verdict.ts';
+
+export interface SessionLimits {
+  readonly frameBytes: number;
+  /** Bytes that may queue up behind a statement that waits. */
+  readonly backlogBytes: number;
+  /** Statements in one frame. */
+  readonly statements: number;
+  /** Prepared statements and portals that a session may have, each. */
+  readonly names: number;
+}
+
+export interface WaitTimes {
+  readonly waitMs: number;
+  readonly waitInTransactionMs: number;
+  readonly noticeMs: number;
+  readonly grantMs: number;
+}
+
+export interface Node {
+  readonly name: string;
+  readonly log: AuditLog;
+  readonly store: HoldStore;
+  readonly clock: Clock;
+  readonly limits: SessionLimits;
+  readonly times: WaitTimes;
+  /** Made at start, never leaves this process. */
+  readonly bindingKey: Buffer;
+  rules(): RuleSet;
+  urlOf(hold: Hold): string;
+  /** Work that no session waits for. The node does, before it closes its log. */
+  background(work: Promise<void>, what: string): void;
+  /** A failure of ours that the operator should see. */
+  problem(error: unknown, what: string): void;
+}

@@ -1,0 +1,57 @@
+// Frames that come in the smallest pieces, and as many as there can be: the cost must stay in proportion.
+import { expect, test } from 'vitest';
+import { Pipeline } from '../../src/gate/pipeline.ts';
+import { FrameReader } from '../../src/wire/frames.ts';
+
+test('a long frame that comes byte by byte does not cost a Buffer a byte', () => {
+  const length = 1024 * 1024;
+  const whole = Buffer.alloc(length, 7);
+  whole[0] = 0x64;
+  whole.writeInt32BE(length - 1, 1);
+  const reader = new FrameReader(length);
+  const before = process.memoryUsage().heapUsed;
+  for (let i = 0; i < length - 1; i++) reader.push(whole.subarray(i, i + 1));
+  expect(reader.next()).toBeNull();
+  // A Buffer each would be some hundred megabytes.
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(64 * 1024 * 1024);
+  reader.push(whole.subarray(length - 1));
+  expect(reader.next()?.bytes.equals(whole)).toBe(true);
+  expect(reader.buffered).toBe(0);
+});
+
+test('an error that answers nothing makes the server skip only within the extended protocol', () => {
+  const pipeline = new Pipeline(() => {});
+  pipeline.expect({ kind: 'describe' });
+  pipeline.onDescribed();
+  pipeline.onError('57014');
+  expect(pipeline.skipping).toBe(true);
+  pipeline.expect({ kind: 'sync', doubtful: false });
+  pipeline.onReadyForQuery('I');
+  expect(pipeline.skipping).toBe(false);
+  pipeline.onError('57014');
+  expect(pipeline.skipping).toBe(false);
+  pipeline.onReadyForQuery('I');
+  expect(pipeline.idle).toBe(true);
+});
+
+test('what may still come for an earlier Sync does not excuse a later answer', () => {
+  const pipeline = new Pipeline(() => {});
+  const run = {
+    intent: 0,
+    startedUs: 0,
+    hold: null,
+    changes: [],
+    rows: 0,
+    bytes: 0,
+    tags: [],
+    sqlstate: null,
+  };
+  pipeline.expect({ kind: 'query', run });
+  pipeline.onCopyIn();
+  pipeline.expect({ kind: 'sync', doubtful: false });
+  pipeline.onError('22P02');
+  pipeline.onReadyForQuery('I');
+  pipeline.expect({ kind: 'describe' });
+  pipeline.onDescribed();
+  expect(() => pipeline.onReadyForQuery('I')).toThrow('unexpected answer');
+});

@@ -1,0 +1,80 @@
+// What must hold whatever a test did: our log verifies, and everything that the server ran for us was written down
+// first as something that may run. The server's own log is the witness.
+import { expect } from 'vitest';
+import { openedValue, readLast } from '../../src/audit/read.ts';
+import { verifyLog } from '../../src/audit/verify.ts';
+import { type LogEntry, statementOf } from '../services/database.ts';
+
+interface Said {
+  readonly sql: string;
+  readonly atMs: number;
+}
+
+/** `role`: that of the proxy, under which nobody else may have connected to this database. */
+export function expectEvidence(auditDir: string, serverLog: readonly LogEntry[], role: string): void {
+  const report = verifyLog(auditDir, { verifier: null, known: [] });
+  expect(report.violations).toEqual([]);
+  const ran = byBackend(serverLog.filter(({ user }) => user === role));
+  const unexplained = withoutIntent(ran, intentsBySession(auditDir));
+  expect(unexplained, 'ran on the server and no session of our log had said so before').toEqual([]);
+}
+
+/** What each server process ran, in order. */
+function byBackend(entries: readonly LogEntry[]): Said[][] {
+  const backends = new Map<number, Said[]>();
+  for (const entry of entries) {
+    const sql = statementOf(entry);
+    if (sql !== null) append(backends, entry.pid, { sql, atMs: entry.atMs });
+  }
+  return [...backends.values()];
+}
+
+/** What each of our sessions was to forward, in order. */
+function intentsBySession(auditDir: string): Said[][] {
+  const sessions = new Map<unknown, Said[]>();
+  for (const record of readLast(auditDir, 1_000_000).records) {
+    const { type, fate, session, time } = record.leaf;
+    if (type !== 'statement.intent' || fate !== 'forward') continue;
+    append(sessions, session, { sql: String(openedValue(record, 'sql')), atMs: Date.parse(String(time)) });
+  }
+  return [...sessions.values()];
+}
+
+/**
+ * Finds for every backend a session of its own that explains it, and returns what is left over. Sessions that would
+ * explain one another's backends are swapped until all fit (a bipartite matching).
+ */
+function withoutIntent(backends: readonly Said[][], sessions: readonly Said[][]): readonly string[][] {
+  const taken = new Map<Said[], Said[]>();
+  const settle = (backend: Said[], tried: Set<Said[]>): boolean => {
+    for (const session of sessions) {
+      if (tried.has(session) || !explains(session, backend)) continue;
+      tried.add(session);
+      const other = taken.get(session);
+      if (other !== undefined && !settle(other, tried)) continue;
+      taken.set(session, backend);
+      return true;
+    }
+    return false;
+  };
+  return backends
+    .filter((backend) => !settle(backend, new Set()))
+    .map((backend) => backend.map(({ sql }) => sql));
+}
+
+/** Every statement of `backend` stands in `session`, in this order, written down before it ran. */
+function explains(session: readonly Said[], backend: readonly Said[]): boolean {
+  let at = 0;
+  for (const ran of backend) {
+    while (at < session.length && session[at]?.sql !== ran.sql) at++;
+    const intent = session[at++];
+    if (intent === undefined || intent.atMs > ran.atMs) return false;
+  }
+  return true;
+}
+
+function append<Key>(lists: Map<Key, Said[]>, key: Key, said: Said): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [said]);
+  else list.push(said);
+}
