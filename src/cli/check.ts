@@ -13,7 +13,7 @@ interface Findings {
 }
 
 /** What is wrong with `file` and the rules in it; both are looked into, whatever is wrong with the other. */
-export function findProblems(file: string): Findings {
+function findProblems(file: string): Findings {
   const reading = readConfig(file);
   if (reading.rules.length === 0)
     return { problems: reading.problems, warnings: reading.warnings, rules: null };

@@ -12,10 +12,10 @@ export interface CancelKey {
 }
 
 export class CancelKeys {
-  readonly #sessions = new Map<number, { secretKey: Buffer; cancel: () => void }>();
+  readonly #sessions = new Map<number, { secretKey: Buffer; cancel: () => Promise<void> }>();
 
   /** A key that calls `cancel` when it comes back in a CancelRequest. */
-  issue(cancel: () => void): CancelKey {
+  issue(cancel: () => Promise<void>): CancelKey {
     for (;;) {
       // Positive, as a process id is: some clients print it.
       const processId = randomSecret(4).readUInt32BE(0) & 0x7fff_ffff;
@@ -30,12 +30,15 @@ export class CancelKeys {
     this.#sessions.delete(key.processId);
   }
 
-  /** False, and silent, for a key that is not ours. */
-  use(processId: number, secretKey: Buffer): boolean {
+  /**
+   * Resolves once the cancel has been delivered: a client takes the end of its connection for that, and may then send
+   * its next statement. False, and silent, for a key that is not ours.
+   */
+  async use(processId: number, secretKey: Buffer): Promise<boolean> {
     const session = this.#sessions.get(processId);
     if (session === undefined || session.secretKey.length !== secretKey.length) return false;
     if (!timingSafeEqual(session.secretKey, secretKey)) return false;
-    session.cancel();
+    await session.cancel();
     return true;
   }
 }

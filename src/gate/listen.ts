@@ -115,7 +115,7 @@ export class Listener {
       onSecured(secured);
     });
     if (packet.kind === 'startup') return await this.#start(socket, packet);
-    this.#keys.use(packet.processId, packet.secretKey);
+    await this.#keys.use(packet.processId, packet.secretKey);
     closeWith(socket, Buffer.alloc(0));
   }
 

@@ -145,7 +145,7 @@ function holdRecordType({ hold, event }: HoldChange): HoldDraft['type'] {
 }
 
 /** Resolves when everything appended so far is on the disk. */
-export function durable(log: AuditLog): Promise<void> {
+function durable(log: AuditLog): Promise<void> {
   return new Promise((resolve, reject) => {
     log.when('durable', (error) => (error === null ? resolve() : reject(error)));
   });

@@ -96,12 +96,13 @@ export class Session {
     this.#listen();
   }
 
-  /** A CancelRequest with this session's key. */
-  cancel(): void {
+  /** A CancelRequest with this session's key. Resolves when it has taken effect; never rejects. */
+  async cancel(): Promise<void> {
     const { idle } = this.#following.pipeline;
-    if (this.#gatekeeper.paused && idle) this.#asking.interrupt('client cancelled');
+    if (this.#gatekeeper.paused && idle) return this.#asking.interrupt('client cancelled');
     // Where nothing runs it would come too late, and hit the next statement.
-    else if (!idle) this.#upstream.cancel((error) => this.#node.problem(error, 'cancel request'));
+    if (idle) return;
+    await this.#upstream.cancel().catch((error: unknown) => this.#node.problem(error, 'cancel request'));
   }
 
   /** The proxy ends: `error` says why, to the client. */

@@ -1,5 +1,6 @@
 // A connection to the database server under the role that the configuration names: TLS as libpq does it, then the
 // handshake up to ReadyForQuery. pg-protocol writes what we say and reads what the server answers.
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { serialize } from 'pg-protocol';
@@ -39,8 +40,8 @@ export interface Upstream {
   readonly socket: Socket;
   /** As the server reported them, kept up to date by the session. */
   readonly parameters: Map<string, string>;
-  /** Sends a CancelRequest with the server's own key. */
-  cancel(failed: (error: Error) => void): void;
+  /** Sends a CancelRequest with the server's own key; resolves when the server has taken it, rejects when it cannot. */
+  cancel(): Promise<void>;
   /** Says Terminate and closes. */
   end(): void;
 }
@@ -298,12 +299,15 @@ function upstreamOf(
   return {
     socket,
     parameters,
-    cancel(failed) {
+    async cancel() {
       if (key === null) return;
-      const { processID, secretKey } = key;
-      openSocket(target, AbortSignal.timeout(CONNECT_TIMEOUT_MS))
-        .then((other) => other.end(serialize.cancel(processID, secretKey)))
-        .catch(failed);
+      const other = await openSocket(target, AbortSignal.timeout(CONNECT_TIMEOUT_MS));
+      // The server closes the connection when it has sent the signal.
+      const delivered = once(other, 'close');
+      other.end(serialize.cancel(key.processID, key.secretKey));
+      other.resume();
+      closeWithin(other, CONNECT_TIMEOUT_MS);
+      await delivered;
     },
     end() {
       if (socket.destroyed) return;

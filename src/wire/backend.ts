@@ -70,8 +70,6 @@ export const encodeNegotiateProtocolVersion = (version: number, unknownOptions: 
     ...unknownOptions.map(cstring),
   );
 
-export type Severity = 'ERROR' | 'FATAL' | 'NOTICE' | 'WARNING';
-
 /** Text from people, rules and statements reaches terminals through these fields: control characters become spaces. */
 export function encodeErrorFields(tag: number, fields: ErrorFields): Buffer {
   const parts: Buffer[] = [];

@@ -6,7 +6,7 @@ import { CountersignError } from '../base/errors.ts';
 /** Int32 length (counts itself) and Int32 code. */
 const MIN_LENGTH = 8;
 /** MAX_STARTUP_PACKET_LENGTH of the server. */
-export const MAX_LENGTH = 10_000;
+const MAX_LENGTH = 10_000;
 
 const SSL_REQUEST = 80877103;
 const GSSENC_REQUEST = 80877104;

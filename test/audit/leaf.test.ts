@@ -126,11 +126,15 @@ describe('a leaf', () => {
     });
     expect(new Set(Object.values(opening).map(({ salt }) => salt)).size).toBe(3);
     expect(openingProblems(leafOf(hold('hold.voted', 2)), null)).toEqual(['its statement_sha256 is missing']);
-    expect(leafOf(hold('hold.voted', 2))).toMatchObject({
-      approvals: null,
-      sql_commitment: null,
-      parameters_commitment: null,
-    });
+    const vote = leafOf(hold('hold.voted', 2));
+    const asked = { approvals: {}, sql_commitment: '', parameters_commitment: '' };
+    for (const [key, value] of Object.entries(asked)) {
+      expect(vote[key]).toBeNull();
+      expect(shapeProblem({ ...vote, [key]: value }), key).toContain(key);
+    }
+    for (const key of ['approvals', 'sql_commitment']) {
+      expect(shapeProblem({ ...leafOf(draft), [key]: null }), key).toContain(key);
+    }
   });
 
   it('of a hold whose rule redacts has commitments only, also to the hash, which could be guessed from', () => {

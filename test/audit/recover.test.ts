@@ -169,6 +169,25 @@ describe('a log of several segments', () => {
     expect(check(crashed).violations).toEqual([]);
   });
 
+  it('is read as a whole when the checkpoint is of before its newest', async () => {
+    const dir = temporaryFolder();
+    await writeLog(dir, { segmentBytes: 4_000 });
+    const early = readFileSync(join(dir, 'checkpoint'));
+    await writeLog(dir, { segmentBytes: 4_000 });
+    writeFileSync(join(dir, 'checkpoint'), early);
+    const newest = segmentFiles(dir).at(-1) ?? '';
+    const good = readFileSync(newest, 'utf8');
+    const [header = '', ...rest] = good.split('\n');
+    const changed = header.replace(/"edge":\["[^"]*"/, `"edge":["${Buffer.alloc(32, 9).toString('base64')}"`);
+    writeFileSync(newest, [resummed(changed), ...rest].join('\n'));
+    await expect(openTestLog(dir)).rejects.toMatchObject({ code: 'log_invalid' });
+    writeFileSync(newest, good);
+    const { log, recovered } = await openTestLog(dir);
+    expect(recovered).toBeNull();
+    await log.close();
+    expect(check(dir).violations).toEqual([]);
+  });
+
   it('is read as a whole when the newest does not come to the root of the checkpoint', async () => {
     const dir = temporaryFolder();
     await writeLog(dir, { segmentBytes: 4_000 });

@@ -7,7 +7,7 @@ import { MemoryHoldStore } from '../../src/holds/memory.ts';
 import type { Approver } from '../../src/http/authenticate.ts';
 import { type HttpServer, startHttp } from '../../src/http/server.ts';
 
-export const TOKENS: Readonly<Record<string, Approver>> = {
+const TOKENS: Readonly<Record<string, Approver>> = {
   'alice-token': { name: 'alice@example.com', groups: ['dba'] },
   'bob-token': { name: 'bob@example.com', groups: ['dba', 'oncall'] },
   'carol-token': { name: 'carol@example.com', groups: [] },
@@ -15,7 +15,7 @@ export const TOKENS: Readonly<Record<string, Approver>> = {
 
 export const PUBLIC_URL = 'https://countersign.example.com';
 
-export function holdRequest(sql: string, changes: Partial<HoldRequest> = {}): HoldRequest {
+function holdRequest(sql: string, changes: Partial<HoldRequest> = {}): HoldRequest {
   return {
     id: newHoldId(),
     node: 'node-1',
