@@ -56,7 +56,7 @@ function sealed(
 }
 
 /** The commitment that an opening's value and salt make; strings by their UTF-8 bytes, all else by canonical JSON. */
-export function commitmentTo(value: Json, salt: Buffer): string {
+function commitmentTo(value: Json, salt: Buffer): string {
   return commit(salt, typeof value === 'string' ? value : canonicalJson(value));
 }
 

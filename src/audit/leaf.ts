@@ -7,7 +7,7 @@ import { canonicalJson, isObject, type Json, type JsonObject } from './canonical
 import { conceal } from './commitment.ts';
 import type { HoldDraft, Identity, IntentDraft, OutcomeDraft, RecordDraft } from './record.ts';
 
-export const RECORD_VERSION = 1;
+const RECORD_VERSION = 1;
 /** C2SP entry bundles give an entry's length in 16 bits. */
 export const LEAF_MAX_BYTES = 65_535;
 

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
 import { canonicalAgain, isObject, type Json, type JsonObject } from './canonical.ts';
 import { HASH_LENGTH, leafHash, sha256 } from './tree.ts';
 
-export const FORMAT = 'countersign-log/1';
+const FORMAT = 'countersign-log/1';
 const CHAIN_PREFIX = Buffer.from([0x03]);
 
 export interface SegmentHeader {

@@ -8,7 +8,7 @@ import { CountersignError } from '../base/errors.ts';
 
 const SEGMENT_NAME = /^([0-9]{20})\.jsonl$/;
 const CHUNK_BYTES = 1024 * 1024;
-export const NEWLINE = 0x0a;
+const NEWLINE = 0x0a;
 
 export const segmentsDir = (dir: string): string => join(dir, 'segments');
 export const checkpointPath = (dir: string): string => join(dir, 'checkpoint');

@@ -18,7 +18,7 @@ export const WHO: Identity = {
 };
 
 /** Of whatever is held, unless a test says otherwise. */
-export const STATEMENT_SHA256 = 'cd'.repeat(32);
+const STATEMENT_SHA256 = 'cd'.repeat(32);
 
 export const VOTE: Vote = {
   voter: 'bob@example.com',

@@ -18,7 +18,7 @@ export function temporaryFolder(): string {
 }
 
 /** Starts at 2026-11-22 and moves by a millisecond at every look. */
-export function countingClock(): Clock {
+function countingClock(): Clock {
   let ticks = 0;
   return { nowMs: () => Date.UTC(2026, 10, 22) + ticks++, monoUs: () => ticks * 1000 };
 }

@@ -1,14 +1,22 @@
 // TLS on both sides: the agent verifies us, we verify the server, and neither falls back to plain text.
 
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { int32 } from '../../src/base/bytes.ts';
-import { TLS } from '../services/places.ts';
+import { TLS, tempDir } from '../services/places.ts';
 import { psql } from '../services/psql.ts';
 import { Stage } from './stage.ts';
 import { frame, startupPacket, WireClient } from './wire-client.ts';
+
+/** libpq takes no key that others may read, and a checkout gives it to everybody. */
+function privateCopy(key: string): string {
+  const copy = join(tempDir('key'), basename(key));
+  writeFileSync(copy, readFileSync(key), { mode: 0o600 });
+  return copy;
+}
 
 const listen = { tls: { cert: `${TLS}/server.crt`, key: `${TLS}/server.key` } };
 const verified = { sslmode: 'verify-full', env: { PGSSLROOTCERT: `${TLS}/ca.crt` } };
@@ -89,7 +97,7 @@ test('client certificates: only those of the authority that the config names', a
       env: {
         PGSSLROOTCERT: `${TLS}/ca.crt`,
         PGSSLCERT: `${TLS}/${name}.crt`,
-        PGSSLKEY: `${TLS}/${name}.key`,
+        PGSSLKEY: privateCopy(`${TLS}/${name}.key`),
       },
     });
     expect(await psql(as('client'), ['-c', 'SELECT 1'])).toEqual({ code: 0, stdout: '1\n', stderr: '' });
