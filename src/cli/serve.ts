@@ -27,10 +27,12 @@ export function serveCommand(): Command {
       // Not before it is needed: half of what a short command like `pending` would otherwise take to start.
       const { startNode } = await import('./node.ts');
       const node = await startNode(config, { version, logger, onLogFailure: failed });
-      process.stdout.write(`${JSON.stringify({ ready: true, listen: node.listen, http: node.http })}\n`);
+      // Before anyone is told that we are there: a signal must find its handler.
       process.on('SIGHUP', () => reload(node, logger));
+      const stopped = stopSignal();
+      process.stdout.write(`${JSON.stringify({ ready: true, listen: node.listen, http: node.http })}\n`);
 
-      const why = await Promise.race([logFailed, stopSignal()]);
+      const why = await Promise.race([logFailed, stopped]);
       if (why !== null) logger.fatal({ err: why }, 'the log has failed');
       await withDeadline(node.close(why ?? undefined));
       if (why !== null) throw why;

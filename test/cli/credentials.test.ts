@@ -85,8 +85,12 @@ describe('a password asked for', () => {
   function asked(typed: string | Buffer, terminal: boolean) {
     const input = Object.assign(new PassThrough(), { isTTY: terminal });
     const prompts = new PassThrough();
+    let seen = '';
+    prompts.setEncoding('utf8').on('data', (chunk: string) => {
+      seen += chunk;
+    });
     input.end(typed);
-    return { answer: askNewPassword(input, prompts), seen: () => String(prompts.read() ?? '') };
+    return { answer: askNewPassword(input, prompts), seen: () => seen };
   }
 
   it('comes from a pipe, without its newline', async () => {
