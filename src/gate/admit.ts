@@ -39,7 +39,7 @@ export interface Gate {
   again(work: Work): Work;
   ask(work: Work, verdict: Verdict): Promise<Decision>;
   urlOf(hold: Hold): string;
-  /** Ends the session: the log has failed, or we have a bug. */
+  /** Ends the session: the client may not do this, the log has failed, or we have a bug. */
   fail(error: unknown): void;
   readonly backlogBytes: number;
 }
@@ -52,7 +52,11 @@ export function admit(work: Work, gate: Gate): void {
 }
 
 async function hold(asSent: Work, firstVerdict: Verdict, gate: Gate): Promise<void> {
-  if (gate.copying()) return gate.refuse(asSent, firstVerdict, DURING_COPY, null);
+  if (gate.copying()) {
+    gate.refuse(asSent, firstVerdict, DURING_COPY, null);
+    // Servers differ in what they answer here, if anything; most end the session, and so do we.
+    return gate.fail(DURING_COPY.error);
+  }
   gate.pause();
   try {
     if (!(await gate.settled())) return gate.refuse(asSent, firstVerdict, CLIENT_LEFT, null);

@@ -18,14 +18,14 @@ const PACKAGES = {
 
 export type Program = keyof typeof PACKAGES;
 
-/** Debian keeps the server's programs off PATH; the newest version comes first. */
+/** What is on PATH comes first: that is how one chooses a version. Debian keeps the server's programs off it. */
 function searchPath(): string[] {
   const homes = existsSync(POSTGRES_HOMES)
     ? readdirSync(POSTGRES_HOMES)
         .sort((a, b) => Number(b) - Number(a))
         .map((version) => join(POSTGRES_HOMES, version, 'bin'))
     : [];
-  return [...homes, ...(process.env['PATH'] ?? '').split(delimiter)];
+  return [...(process.env['PATH'] ?? '').split(delimiter), ...homes];
 }
 
 function isExecutable(path: string): boolean {
