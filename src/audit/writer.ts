@@ -42,6 +42,12 @@ export interface WriterState {
 
 type Done = (error: Error | null) => void;
 
+/**
+ * How long a record that nobody waits for may stay in memory. Outcomes are such: one lost in a crash leaves its intent
+ * without one, which is what the log says of a statement whose end nobody saw.
+ */
+const UNAWAITED_MS = 20;
+
 export class Writer implements AuditLog {
   readonly #log: WriterState;
   readonly #batch = new Batch();
@@ -61,6 +67,7 @@ export class Writer implements AuditLog {
   /** In the order asked; sizes only grow. */
   #durable: { readonly size: number; readonly done: Done }[] = [];
   #flush: NodeJS.Immediate | null = null;
+  #idle: NodeJS.Timeout | null = null;
   #checkpointTimer: NodeJS.Timeout | null = null;
   #checkpointDue = false;
   #syncing = false;
@@ -89,7 +96,11 @@ export class Writer implements AuditLog {
     const record = encodeRecord(draft, { seq, node, epoch, timeMs: clock.nowMs(), monoUs: clock.monoUs() });
     this.#batch.add(record);
     this.#size = seq + 1;
-    this.#schedule();
+    // It rides the batch of whoever waits for a record next; where nobody does, it is written a little later.
+    this.#idle ??= setTimeout(() => {
+      this.#idle = null;
+      this.#schedule();
+    }, UNAWAITED_MS);
     return seq;
   }
 
@@ -245,10 +256,12 @@ export class Writer implements AuditLog {
             size: this.#size,
             done: (error) => (error === null ? resolve() : reject(error)),
           });
+          this.#schedule();
         });
       }
     } finally {
       if (this.#checkpointTimer !== null) clearTimeout(this.#checkpointTimer);
+      if (this.#idle !== null) clearTimeout(this.#idle);
       await this.#log.files.close();
       for (const fd of [...this.#full, this.#fd]) closeSync(fd);
       this.#log.release();
