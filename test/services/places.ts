@@ -1,5 +1,6 @@
 // Places of a test's own: a free port, a folder that goes away, the project's root and its vectors.
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,18 +12,25 @@ export const VECTORS = join(PROJECT, 'test', 'vectors');
 /** Certificates of the suite; see the README beside them. */
 export const TLS = join(VECTORS, 'tls');
 
-/** A TCP port on 127.0.0.1 that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** Below what Linux, macOS and Windows give to outgoing connections. */
+const PORTS = { first: 20_000, last: 30_000 } as const;
+
+/**
+ * A port that nobody listens on. Not one that the system picks: those are also given to outgoing connections, and who
+ * keeps trying to connect to such a port until a server comes up may in the end have connected to himself.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(PORTS.first, PORTS.last);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('no TCP address'));
-        else resolve(address.port);
-      });
-    });
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }
 
