@@ -168,12 +168,16 @@ function urlOf(written: string): URL | null {
   }
 }
 
+/** Without the brackets that a URL puts around an IPv6 address. */
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
 /** https, or http to this machine. */
 function checkUrl(written: string, path: Path, check: References): void {
   const url = urlOf(written);
   if (url?.protocol === 'https:') return;
-  const host = url?.hostname.replace(/^\[|\]$/g, '') ?? '';
-  if (url?.protocol !== 'http:' || !isLoopback(host)) check.fail(path, 'must be an https URL');
+  if (url?.protocol !== 'http:' || !isLoopback(hostOf(url))) check.fail(path, 'must be an https URL');
 }
 
 function issuerOf(
@@ -247,8 +251,10 @@ function webhookOf(text: ConfigText['notify'][number], path: Path, check: Refere
     return null;
   }
   const url = check.secret([...path, 'url'], text.url);
-  const scheme = urlOf(url.reveal())?.protocol;
-  if (scheme !== 'https:' && !(scheme === 'http:' && text.allowPrivate)) {
+  const target = urlOf(url.reveal());
+  // Who writes this machine's own address into the config means it; no name that others control can lead there.
+  const allowPrivate = text.allowPrivate || (target !== null && isLoopback(hostOf(target)));
+  if (target?.protocol !== 'https:' && !(target?.protocol === 'http:' && allowPrivate)) {
     check.failUnlessFailed(
       [...path, 'url'],
       'must be an https URL (http is for receivers in your own network, with allowPrivate: true)',
@@ -264,7 +270,7 @@ function webhookOf(text: ConfigText['notify'][number], path: Path, check: Refere
   if (byteLength < 24 || byteLength > 64) {
     check.failUnlessFailed([...path, 'secret'], 'must be "whsec_" and 24 to 64 bytes in base64');
   }
-  return { type: 'webhook', url, secret, allowPrivate: text.allowPrivate };
+  return { type: 'webhook', url, secret, allowPrivate };
 }
 
 function httpOf(text: ConfigText['http'], check: References): Config['http'] {

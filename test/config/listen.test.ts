@@ -85,3 +85,24 @@ test('a key that is given in place of its file is not printed', () => {
   expect(problems.length).toBe(2);
   expect(problems.join()).not.toContain('hunter2');
 });
+
+const webhook = (url: string) =>
+  read(`notify: [ { type: webhook, url: "${url}", secret: whsec_${'A'.repeat(32)} } ]`);
+
+test.each(['http://127.0.0.1:9000/hook', 'http://[::1]:9000/', 'http://localhost/hook'])(
+  'a webhook on this machine needs no further word: %s',
+  (url) => {
+    const { config, problems } = webhook(url);
+    expect(problems).toEqual([]);
+    expect(config?.notify[0]?.allowPrivate).toBe(true);
+  },
+);
+
+test.each(['http://10.0.0.7/hook', 'http://localhost.example.com/hook', 'http://127.0.0.1.example.com/'])(
+  'a webhook elsewhere in the clear does: %s',
+  (url) => expect(webhook(url).problems[0]).toContain('must be an https URL'),
+);
+
+test('a webhook over https may not go to a private address by that', () => {
+  expect(webhook('https://ops.example.com/hook').config?.notify[0]?.allowPrivate).toBe(false);
+});
