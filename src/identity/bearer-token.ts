@@ -1,11 +1,12 @@
-// An approver's bearer token: 256 random bits, of which the config keeps only the hash.
-// So much randomness needs no salt and no slow hash; a token that a person made up would, and is refused its form.
+// An approver's bearer token: 256 random bits, of which the config keeps only the hash. So much randomness needs no salt
+// and no slow hash. One that a secret manager made is as good; one that a person made up is not, and can be told apart by its shortness only.
 import { createHash } from 'node:crypto';
 import { randomSecret } from '../base/ids.ts';
 
 const TOKEN_BYTES = 32;
 const HASH_FORM = /^sha256:([0-9a-f]{64})$/;
-const TOKEN_FORM = /^cs_[A-Za-z0-9_-]{43}$/;
+/** RFC 6750, section 2.1; no shorter than the worst of passwords, no longer than is cheap to hash. */
+const TOKEN_FORM = /^[A-Za-z0-9._~+/-]{8,512}=*$/;
 
 export function newBearerToken(): string {
   return `cs_${randomSecret(TOKEN_BYTES).toString('base64url')}`;

@@ -39,6 +39,12 @@ describe('authenticate', () => {
     expect(both.authenticate(aliceToken)).toEqual(both.authenticate(bobToken));
   });
 
+  it('takes a token that something else made', () => {
+    const made = 'f81d4fae7dec11d0a76500a0c91e6bf6';
+    const directory = Approvers.fromOptions([{ ...alice, token: formatTokenHash(made) }]);
+    expect(directory.authenticate(made)?.name).toBe(alice.name);
+  });
+
   it('takes no short secret, even if somebody hashed it', () => {
     const weak = Approvers.fromOptions([{ ...alice, token: formatTokenHash('hunter2') }]);
     expect(weak.authenticate('hunter2')).toBeNull();
