@@ -133,7 +133,7 @@ export function readConfig(file: string, env: Environment = process.env): Config
   const unfilled = fillReferences(source, env);
   const value = source.value();
   const references = new References(source);
-  const rules = rulesIn(value).map((rule) => references.path(rule));
+  const rules = rulesIn(value).map((rule) => references.rules(rule));
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) {
     const known = new Set(unfilled.map((problem) => `${problem.line}:${problem.column}`));

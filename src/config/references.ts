@@ -1,11 +1,15 @@
 // Values of the config that stand for something else: a secret or certificate in a file, a path beside the config.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Problem } from '../base/problem.ts';
 import { formatPath } from '../base/schema.ts';
 import { Secret } from '../base/secret.ts';
 import { fileFailure, type Path, type YamlFile } from '../base/yaml.ts';
+
+/** Two folders up from src/config and from dist/config alike. */
+const INSTALLATION = fileURLToPath(new URL('../..', import.meta.url)).replace(/[\\/]$/, '');
 
 export interface ServerTls {
   /** PEM: the certificate and those between it and its root. */
@@ -34,6 +38,15 @@ export class References {
   path(written: string): string {
     const plain = written.startsWith('file:') ? written.slice('file:'.length) : written;
     return resolve(dirname(this.#source.file), plain);
+  }
+
+  /** A rule file; a pack that ships, by the name it ships under, where the config's own folder has no such file. */
+  rules(written: string): string {
+    const own = this.path(written);
+    const shipped = resolve(INSTALLATION, written);
+    return !existsSync(own) && dirname(shipped) === join(INSTALLATION, 'rules') && existsSync(shipped)
+      ? shipped
+      : own;
   }
 
   /** The value itself, or what is in the file that `file:` names, without the blanks around it. */

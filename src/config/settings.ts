@@ -37,7 +37,7 @@ export function configOf(text: ConfigText, file: string, check: References): Con
       issuers: text.identity.issuers.map((one, i) => issuerOf(one, ['identity', 'issuers', i], check)),
     },
     approvers: approversOf(text.approvers, check),
-    rules: text.rules.map((rule) => check.path(rule)),
+    rules: text.rules.map((rule) => check.rules(rule)),
     holds: holdsOf(text.holds, check),
     audit: {
       dir: check.path(text.audit.dir),

@@ -1,5 +1,8 @@
 // The config file: what is accepted and what it becomes, and for every broken file exactly the complaints expected.
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { formatProblem, ProblemsError } from '../../src/base/problem.ts';
@@ -184,4 +187,27 @@ describe('a broken config', () => {
     expect(readConfig('nowhere.yaml').problems.map(formatProblem)).toEqual(['nowhere.yaml: no such file']);
     expect(readConfig('test').problems.map(formatProblem)).toEqual(['test: is a folder, not a file']);
   });
+});
+
+test('a pack that ships is found by its name, unless the folder of the config has one of its own', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-rules-'));
+  try {
+    const file = join(folder, 'config.yaml');
+    const rules = ['rules/default.yaml', 'rules/other.yaml', '../rules/default.yaml'];
+    writeFileSync(
+      file,
+      `databases: { shop: { host: 127.0.0.1, user: u } }\nrules: ${JSON.stringify(rules)}\n`,
+    );
+    const shipped = fileURLToPath(new URL('../../rules/default.yaml', import.meta.url));
+    expect(readConfig(file, {}).rules).toEqual([
+      shipped,
+      join(folder, 'rules/other.yaml'),
+      join(folder, '../rules/default.yaml'),
+    ]);
+    mkdirSync(join(folder, 'rules'));
+    writeFileSync(join(folder, 'rules/default.yaml'), 'version: 1\n');
+    expect(readConfig(file, {}).rules[0]).toBe(join(folder, 'rules/default.yaml'));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
