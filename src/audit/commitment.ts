@@ -23,41 +23,52 @@ export interface Commitments {
   readonly opening: string | null;
 }
 
+/** A commitment, and the canonical JSON of what opens it. */
+export interface Sealed {
+  /** Base64. */
+  readonly commitment: string;
+  readonly opening: string;
+}
+
 export function conceal(values: Concealed, record: 'full' | 'digest'): Commitments {
   const parameters = sealed(values.parameters);
   const sql = sealed(values.sql);
   const statementSha256 = sealed(values.statementSha256);
-  let openings = '';
-  if (record === 'full') {
-    // In canonical order.
-    if (parameters !== null) openings += `,"parameters":${parameters.opening}`;
-    if (sql !== null) openings += `,"sql":${sql.opening}`;
-    if (statementSha256 !== null) openings += `,"statement_sha256":${statementSha256.opening}`;
-  }
   return {
     parameters: parameters?.commitment ?? null,
     sql: sql?.commitment ?? null,
     statementSha256: statementSha256?.commitment ?? null,
-    opening: openings === '' ? null : `{${openings.slice(1)}}`,
+    opening: record === 'full' ? openingOf(parameters, sql, statementSha256) : null,
   };
 }
 
-function sealed(
-  value: string | readonly (string | null)[] | null,
-): { readonly commitment: string; readonly opening: string } | null {
+/** The opening of a record that keeps its values; null where it has none. */
+export function openingOf(
+  parameters: Sealed | null,
+  sql: Sealed | null,
+  statementSha256: Sealed | null,
+): string | null {
+  let openings = '';
+  // In canonical order.
+  if (parameters !== null) openings += `,"parameters":${parameters.opening}`;
+  if (sql !== null) openings += `,"sql":${sql.opening}`;
+  if (statementSha256 !== null) openings += `,"statement_sha256":${statementSha256.opening}`;
+  return openings === '' ? null : `{${openings.slice(1)}}`;
+}
+
+export function sealed(value: string | readonly (string | null)[] | null): Sealed | null {
   if (value === null) return null;
-  const salt = newSalt();
+  const saltStart = reserveSalt();
   // Canonical: there is nothing in it to sort.
   const json = JSON.stringify(value);
-  return {
-    commitment: commit(salt, typeof value === 'string' ? value : json),
-    opening: `{"salt":"${salt.toString('base64')}","value":${json}}`,
-  };
+  const commitment = commitWith(pool, saltStart, typeof value === 'string' ? value : json);
+  const salt = pool.toString('base64', saltStart, saltStart + SALT_BYTES);
+  return { commitment, opening: `{"salt":"${salt}","value":${json}}` };
 }
 
 /** The commitment that an opening's value and salt make; strings by their UTF-8 bytes, all else by canonical JSON. */
 function commitmentTo(value: Json, salt: Buffer): string {
-  return commit(salt, typeof value === 'string' ? value : canonicalJson(value));
+  return commitWith(salt, 0, typeof value === 'string' ? value : canonicalJson(value));
 }
 
 /** The value beside a leaf; undefined when it is not there. */
@@ -103,23 +114,30 @@ export function openingProblems(leaf: JsonObject, opening: JsonObject | null): r
 
 const POOL_BYTES = 256 * SALT_BYTES;
 let pool: Buffer = Buffer.alloc(0);
+let poolUsed = 0;
 
-function newSalt(): Buffer {
-  if (pool.length < SALT_BYTES) pool = randomSecret(POOL_BYTES);
-  const salt = pool.subarray(0, SALT_BYTES);
-  pool = pool.subarray(SALT_BYTES);
-  return salt;
+/** Where in `pool` a salt stands that nobody else gets. */
+function reserveSalt(): number {
+  if (poolUsed >= pool.length) {
+    pool = randomSecret(POOL_BYTES);
+    poolUsed = 0;
+  }
+  const start = poolUsed;
+  poolUsed += SALT_BYTES;
+  return start;
 }
 
+const TEXT_START = 1 + SALT_BYTES;
 const scratch = Buffer.alloc(16 * 1024);
+scratch[0] = COMMITMENT_PREFIX;
 
-function commit(salt: Buffer, text: string): string {
-  const start = 1 + SALT_BYTES;
+/** The salt is `SALT_BYTES` bytes of `salts` from `saltStart` on. */
+function commitWith(salts: Buffer, saltStart: number, text: string): string {
   // One buffer for all but giants: a statement of many megabytes must not stay in memory.
-  const room = start + text.length * 3;
+  const room = TEXT_START + text.length * 3;
   const buffer = room <= scratch.length ? scratch : Buffer.allocUnsafe(room);
   buffer[0] = COMMITMENT_PREFIX;
-  salt.copy(buffer, 1);
-  const end = start + buffer.write(text, start);
+  for (let i = 0; i < SALT_BYTES; i++) buffer[1 + i] = salts[saltStart + i] as number;
+  const end = TEXT_START + buffer.write(text, TEXT_START);
   return hash('sha256', buffer.subarray(0, end), 'base64');
 }

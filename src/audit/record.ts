@@ -3,6 +3,7 @@ import type { HoldId, SessionId } from '../base/ids.ts';
 import type { Vote } from '../holds/hold.ts';
 import type { Action, Approvals } from '../rules/verdict.ts';
 import type { FunctionUse, RelationUse, StatementClass } from '../sql/facts.ts';
+import type { Intent } from './intent.ts';
 
 /** Who acts, repeated in every record of a session so that each can be read alone. */
 export interface Identity {
@@ -17,6 +18,13 @@ export interface Identity {
 
 export interface IntentDraft {
   readonly type: 'statement.intent';
+  readonly intent: Intent;
+  /** Bound values as in HoldRequest; null when there are none to speak of. Committed like the text. */
+  readonly parameters: readonly (string | null)[] | null;
+}
+
+/** What an intent says besides its moment and its values: the same for every run of one prepared statement. */
+export interface IntentFields {
   readonly session: SessionId;
   readonly who: Identity;
   readonly protocol: 'simple' | 'extended' | 'function call' | 'startup';
@@ -25,8 +33,6 @@ export interface IntentDraft {
   readonly portal: string | null;
   /** Kept as a salted commitment in the leaf; the text itself is an opening beside it. */
   readonly sql: string;
-  /** Bound values as in HoldRequest; null when there are none to speak of. Committed like the text. */
-  readonly parameters: readonly (string | null)[] | null;
   readonly parameterTypes: readonly number[];
   readonly tags: readonly string[];
   readonly classes: readonly StatementClass[];

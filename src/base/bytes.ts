@@ -1,19 +1,26 @@
 // A cursor over untrusted bytes and a builder for our own: big-endian integers and NUL-terminated strings,
 // as the frontend/backend protocol has them.
 
+import { isUtf8 } from 'node:buffer';
+
 /** Thrown by a cursor that was asked for more than there is. Callers turn it into a protocol violation. */
 export class ShortRead extends Error {}
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** Names and most values: looking at each byte costs less than a call that does it. */
+const SHORT_LENGTH = 32;
 
 /** Strict UTF-8, or null. A byte order mark is a character like any other. */
-export function decodeUtf8(bytes: Uint8Array): string | null {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return null;
-  }
+export function decodeUtf8(bytes: Buffer): string | null {
+  if (bytes.length <= SHORT_LENGTH && isAscii(bytes)) return bytes.toString('latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : null;
 }
+
+function isAscii(bytes: Buffer): boolean {
+  for (let i = 0; i < bytes.length; i++) if ((bytes[i] as number) > 127) return false;
+  return true;
+}
+
+const EMPTY: Buffer = Buffer.alloc(0);
 
 export class Cursor {
   readonly #bytes: Buffer;
@@ -57,6 +64,10 @@ export class Cursor {
 
   /** The bytes before the next NUL, which is consumed; not a copy. */
   readCStringBytes(): Buffer {
+    if (this.#bytes[this.#at] === 0) {
+      this.#at++;
+      return EMPTY;
+    }
     const end = this.#bytes.indexOf(0, this.#at);
     if (end < 0) throw new ShortRead();
     const bytes = this.#bytes.subarray(this.#at, end);

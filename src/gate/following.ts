@@ -12,13 +12,11 @@ import {
   parseReadyForQuery,
 } from '../wire/backend.ts';
 import type { ScannerOwner } from '../wire/scanner.ts';
+import { misreadingOf } from './judge.ts';
 import { Names } from './names.ts';
 import type { Node } from './node.ts';
 import { type Expected, Pipeline, type Result, type Run } from './pipeline.ts';
 import { outcomeDraft, type Speaker } from './recording.ts';
-
-/** Settings on which the reading of a text depends; see judge.ts. */
-const LEXING_SETTINGS = ['client_encoding', 'server_encoding', 'standard_conforming_strings'] as const;
 
 export type UnchangingVariables = Omit<SessionVariables, 'inTransaction'>;
 
@@ -36,8 +34,8 @@ export class Following implements ScannerOwner {
   readonly names = new Names();
   readonly pipeline: Pipeline;
   readonly totals = { statements: 0, rows: 0, bytes: 0 };
-  /** Settings on which the parser's reading of a text depends, as the server last reported them. */
-  lexing: ReadonlyMap<string, string>;
+  /** Why the server may read a text otherwise than we do, by the settings that it last reported; null: it does not. */
+  misreading: string | null;
   /** The server has said why it closes the connection. */
   saidGoodbye = false;
   readonly #options: FollowingOptions;
@@ -50,7 +48,7 @@ export class Following implements ScannerOwner {
     this.#options = options;
     this.pipeline = new Pipeline((entry, result) => this.#settle(entry, result));
     this.#variables = withApplicationName(variables, variables.claimed.applicationName);
-    this.lexing = lexingOf(parameters);
+    this.misreading = misreadingOf(parameters);
   }
 
   /** As the rules see the session now. */
@@ -73,7 +71,7 @@ export class Following implements ScannerOwner {
     if (endsQuery(entry)) this.#queries++;
     if ('run' in entry) {
       this.totals.statements++;
-      for (const change of entry.run.changes.flat()) this.names.expect(change, 'SQL');
+      for (const changes of entry.run.changes) for (const change of changes) this.names.expect(change, 'SQL');
     }
     this.pipeline.expect(entry);
   }
@@ -141,7 +139,7 @@ export class Following implements ScannerOwner {
     const { name, value } = parseParameterStatus(frame);
     parameters.set(name, value);
     if (name === 'application_name') this.#variables = withApplicationName(variables, value);
-    this.lexing = lexingOf(parameters);
+    this.misreading = misreadingOf(parameters);
   }
 
   #onErrorResponse(frame: Buffer, fields: ErrorFields): Buffer {
@@ -166,7 +164,9 @@ export class Following implements ScannerOwner {
 
   #settleRun(run: Run, result: Result): void {
     const { node, speaker, onHeldEnded } = this.#options;
-    for (const change of run.changes.slice(run.tags.length).flat()) this.names.reject(change);
+    for (let i = run.tags.length; i < run.changes.length; i++) {
+      for (const change of run.changes[i] ?? []) this.names.reject(change);
+    }
     this.totals.rows += run.rows;
     this.totals.bytes += run.bytes;
     node.log.append(outcomeDraft(speaker, run, result, node.clock.monoUs()));
@@ -192,8 +192,4 @@ function withApplicationName(
 ): { idle: SessionVariables; busy: SessionVariables } {
   const variables = { ...unchanging, claimed: { ...unchanging.claimed, applicationName } };
   return { idle: { ...variables, inTransaction: false }, busy: { ...variables, inTransaction: true } };
-}
-
-function lexingOf(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  return new Map(LEXING_SETTINGS.map((name) => [name, parameters.get(name) ?? '']));
 }

@@ -11,11 +11,11 @@ import { admit, type Gate } from './admit.ts';
 import type { Asking } from './asking.ts';
 import type { Following } from './following.ts';
 import { judge } from './judge.ts';
-import type { NameChange, Portal } from './names.ts';
+import { type NameChange, type Portal, preparedOf } from './names.ts';
 import type { Node } from './node.ts';
 import type { Outbox } from './outbox.ts';
 import type { Expected, Run } from './pipeline.ts';
-import { barrierFor, intentDraft, type Speaker } from './recording.ts';
+import { barrierFor, intentDraft, intentOf, intentToForward, type Speaker } from './recording.ts';
 import { IN_PLANNING, mustFail, type Refusal } from './refusal.ts';
 import type { Decision } from './waiting.ts';
 import {
@@ -73,7 +73,7 @@ export class Gatekeeper implements Gate {
       case FRONTEND.Parse: {
         const { name, sql, parameterTypes } = parseParse(bytes);
         const understanding = understand(sql, { statementsMax: this.#statementsMax });
-        const prepared = { sql: sqlText(sql), statements: statementsOf(understanding), parameterTypes };
+        const prepared = preparedOf(sqlText(sql), statementsOf(understanding), parameterTypes);
         return this.#sendNaming(bytes, 'parse', { kind: 'statement', name, prepared });
       }
       case FRONTEND.Bind:
@@ -130,8 +130,7 @@ export class Gatekeeper implements Gate {
       statementName: statement,
       prepared: this.#following.names.statements.get(statement),
       formats,
-      // Copied: views would keep the client's whole chunk alive for as long as the portal lives.
-      values: values.map((value) => (value === null ? null : Buffer.from(value))),
+      values: name === '' ? values : values.map(detached),
       hold: false,
       suspended: false,
     };
@@ -164,7 +163,7 @@ export class Gatekeeper implements Gate {
   // — What admit.ts asks for ———————————————————————————————————————————————————————————————————————————
 
   judge(work: Work): Verdict {
-    return judge(work, this.#options.node.rules(), this.#following.variables, this.#following.lexing);
+    return judge(work, this.#options.node.rules(), this.#following.variables, this.#following.misreading);
   }
 
   forward(work: Work, verdict: Verdict, hold: Hold | null): void {
@@ -253,10 +252,18 @@ export class Gatekeeper implements Gate {
   #recordIntent(work: Work, verdict: Verdict, hold: Hold | null, refusal: string | null): number {
     const { node, speaker } = this.#options;
     const { inTransaction } = this.#following.variables;
-    return node.log.append(
-      intentDraft(speaker, work, verdict, inTransaction, node.rules().hash, hold, refusal),
-    );
+    const { hash } = node.rules();
+    const intent =
+      hold === null && refusal === null
+        ? intentToForward(speaker, work, verdict, inTransaction, hash)
+        : intentOf(speaker, work, verdict, inTransaction, hash, hold, refusal);
+    return node.log.append(intentDraft(intent, work));
   }
+}
+
+/** A view would keep the client's whole chunk alive for as long as the portal lives; the unnamed one soon has a successor. */
+function detached(value: Buffer | null): Buffer | null {
+  return value === null ? null : Buffer.from(value);
 }
 
 function expectedFor(work: Work, run: Run): Expected {

@@ -26,29 +26,32 @@ const ASSUMED: ReadonlyMap<string, string> = new Map([
   ['standard_conforming_strings', 'on'],
 ]);
 
+/** Why a text may be read by the server otherwise than by us, given what it reports of itself; null: it may not. */
+export function misreadingOf(reported: ReadonlyMap<string, string>): string | null {
+  for (const [name, value] of ASSUMED) {
+    const now = reported.get(name);
+    if (now === value) continue;
+    return `the server reports ${name} = "${now ?? ''}", under which it may read this text differently`;
+  }
+  return null;
+}
+
+/** `misreading`: of the session, as it stands now. */
 export function judge(
   work: Work,
   rules: RuleSet,
   session: SessionVariables,
-  reported: ReadonlyMap<string, string>,
+  misreading: string | null,
 ): Verdict {
   if (work.portal?.suspended === true) return RESUMED;
-  const misread = misreading(work, reported);
-  const judged = misread === null ? work.statements : [misread, ...work.statements];
+  const { statements } = work;
+  const [one] = statements;
+  if (one !== undefined && statements.length === 1 && misreading === null) return rules.judge(one, session);
+  const judged = misreading === null ? statements : [misread(work, misreading), ...statements];
   const [first, ...others] = judged.map((statement) => rules.judge(statement, session));
   return first === undefined ? EMPTY : strictestOf([first, ...others]);
 }
 
-function misreading(work: Work, reported: ReadonlyMap<string, string>): Unknown | null {
-  for (const [name, value] of ASSUMED) {
-    const now = reported.get(name);
-    if (now === value) continue;
-    return {
-      known: false,
-      text: work.sql,
-      reason: 'encoding',
-      detail: `the server reports ${name} = "${now ?? ''}", under which it may read this text differently`,
-    };
-  }
-  return null;
+function misread(work: Work, detail: string): Unknown {
+  return { known: false, text: work.sql, reason: 'encoding', detail };
 }

@@ -2,7 +2,10 @@
 // Answers come later than frames go out, so a name may for a while stand for one of several candidates: what was there
 // before and what a Parse that is still on its way may put in its place. Whoever judges an Execute judges them all.
 
+import type { Intent } from '../audit/intent.ts';
+import type { Verdict } from '../rules/verdict.ts';
 import type { Facts, Unknown } from '../sql/facts.ts';
+import { runsInPlanning } from '../sql/functions.ts';
 import type { Bind } from '../wire/frontend.ts';
 import { nameKey } from '../wire/frontend.ts';
 
@@ -11,6 +14,28 @@ export interface Prepared {
   readonly sql: string;
   readonly statements: readonly (Facts | Unknown)[];
   readonly parameterTypes: readonly number[];
+  /** It names no other statement or cursor and makes none: what runs is what stands in it. */
+  readonly selfContained: boolean;
+  /** Those of its statements that planning would run in part, and that nobody has looked at then. */
+  readonly runInPlanning: readonly Facts[];
+  /** The newest intent to run it, which recording.ts keeps here to use it again. */
+  intended: { readonly intent: Intent; readonly verdict: Verdict } | null;
+}
+
+export function preparedOf(
+  sql: string,
+  statements: readonly (Facts | Unknown)[],
+  parameterTypes: readonly number[],
+): Prepared {
+  const known = statements.filter((statement) => statement.known);
+  return {
+    sql,
+    statements,
+    parameterTypes,
+    selfContained: known.every(({ names }) => names.length === 0),
+    runInPlanning: known.filter(({ functions }) => functions.some(({ name }) => runsInPlanning(name))),
+    intended: null,
+  };
 }
 
 export interface Portal {
@@ -97,7 +122,8 @@ class Candidates<Value> {
   }
 
   dropAll(which: (value: Value) => boolean): void {
-    for (const name of [...this.#byName.keys()]) {
+    if (this.#byName.size === 0) return;
+    for (const name of this.#byName.keys()) {
       this.#keep(name, (candidate) => !candidate.sure || !which(candidate.value));
     }
   }
@@ -105,6 +131,7 @@ class Candidates<Value> {
   #keep(name: string, keep: (candidate: Candidate<Value>) => boolean): void {
     const candidates = this.#byName.get(name);
     if (candidates === undefined) return;
+    if (candidates.every(keep)) return;
     const kept = candidates.filter(keep);
     if (kept.length === 0) this.#byName.delete(name);
     else this.#byName.set(name, kept);
@@ -201,7 +228,7 @@ export function nameChanges(statement: Facts | Unknown): NameChange[] {
   return changes;
 }
 
-const fromSql = (body: Facts): Prepared => ({ sql: body.text, statements: [body], parameterTypes: [] });
+const fromSql = (body: Facts): Prepared => preparedOf(body.text, [body], []);
 
 function cursorOf(name: string, body: Facts, hold: boolean): Portal {
   return {
@@ -245,7 +272,7 @@ export function whatRuns(statement: Facts | Unknown, names: Names): (Facts | Unk
 export function boundTo(portal: Portal): readonly Prepared[] {
   if (portal.prepared.length > 0) return portal.prepared;
   const unknown = unknownName('', `prepared statement "${portal.statementName}"`);
-  return [{ sql: '', statements: [unknown], parameterTypes: [] }];
+  return [preparedOf('', [unknown], [])];
 }
 
 export function unknownName(text: string, what: string): Unknown {

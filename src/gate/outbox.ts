@@ -31,7 +31,14 @@ export class Outbox {
   }
 
   push(frame: Buffer, barrier: Barrier): void {
-    this.#frames.push(frame);
+    const last = this.#frames.length - 1;
+    const before = this.#frames[last];
+    // Frames that came in one chunk and all go on are neighbours in memory: one write, of the very bytes that came.
+    if (before !== undefined && isNeighbour(before, frame)) {
+      this.#frames[last] = Buffer.from(before.buffer, before.byteOffset, before.length + frame.length);
+    } else {
+      this.#frames.push(frame);
+    }
     if (barrier === 'durable' || (barrier === 'written' && this.#barrier === 'none')) this.#barrier = barrier;
   }
 
@@ -67,4 +74,8 @@ export class Outbox {
       this.#write(batch.frames);
     }
   }
+}
+
+function isNeighbour(before: Buffer, after: Buffer): boolean {
+  return before.buffer === after.buffer && before.byteOffset + before.length === after.byteOffset;
 }

@@ -126,13 +126,13 @@ export class Pipeline {
 
   /** RowDescription or NoData: the end of a Describe's answer, or a part of a Query's. */
   onDescribed(): void {
-    if (this.#answered('describe', 'query')?.kind === 'describe') this.#settle('done');
+    if (this.#answered('describe', 'query').kind === 'describe') this.#settle('done');
   }
 
   /** CommandComplete or EmptyQueryResponse (`tag` null). */
   onCommandComplete(tag: string | null): void {
     const head = this.#answered('execute', 'query');
-    if (head === undefined || !('run' in head)) return;
+    if (!('run' in head)) return;
     if (tag !== null) head.run.tags.push(tag);
     this.#begun = true;
     this.#endCopy('ignored');
@@ -141,7 +141,7 @@ export class Pipeline {
 
   onPortalSuspended(): void {
     const head = this.#answered('execute');
-    if (head?.kind !== 'execute') return;
+    if (head.kind !== 'execute') return;
     head.portal.suspended = true;
     this.#settle('suspended');
   }
@@ -159,7 +159,7 @@ export class Pipeline {
       }
       if (entry.kind === 'sync') entry.doubtful = true;
     }
-    if (this.#copyIn && head?.kind === 'execute') this.implicitBlock = true;
+    if (this.#copyIn && head.kind === 'execute') this.implicitBlock = true;
   }
 
   /** An ErrorResponse that does not end the session. */
@@ -219,11 +219,11 @@ export class Pipeline {
     this.#settle(result);
   }
 
-  /** The head, which must be of one of `kinds`. */
-  #answered(...kinds: readonly Expected['kind'][]): Expected | undefined {
+  /** The head, which must be of one of these kinds. */
+  #answered(kind: Expected['kind'], orKind = kind): Expected {
     const head = this.#head();
-    if (head === undefined || !kinds.includes(head.kind))
-      throw new UnexpectedAnswer(kinds.join(' or '), head?.kind);
+    if (head === undefined || (head.kind !== kind && head.kind !== orKind))
+      throw new UnexpectedAnswer(kind === orKind ? kind : `${kind} or ${orKind}`, head?.kind);
     // Whatever was to come for an earlier Sync would have come before this.
     this.#stray = 0;
     return head;

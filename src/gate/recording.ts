@@ -1,4 +1,5 @@
 // From what the gate knows to what the log says: the drafts of a session's records.
+import { Intent } from '../audit/intent.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { HoldDraft, Identity, IntentDraft, RecordDraft } from '../audit/record.ts';
 import type { SessionId } from '../base/ids.ts';
@@ -36,7 +37,7 @@ export function tagsOf(work: Work): string[] {
 }
 
 /** `refusal` null: it goes to the server after this record. `hold`: the hold that was decided, if there was one. */
-export function intentDraft(
+export function intentOf(
   speaker: Speaker,
   work: Work,
   verdict: Verdict,
@@ -44,17 +45,15 @@ export function intentDraft(
   rulesHash: string,
   hold: Hold | null,
   refusal: string | null,
-): IntentDraft {
+): Intent {
   const known = work.statements.filter((statement) => statement.known);
-  return {
-    type: 'statement.intent',
+  return new Intent({
     session: speaker.session,
     who: speaker.who,
     protocol: work.protocol,
     statementName: work.statementName,
     portal: work.portal === null ? null : work.portal.name,
     sql: work.sql,
-    parameters: work.values.length === 0 ? null : shownValues(work),
     parameterTypes: work.parameterTypes,
     tags: tagsOf(work),
     classes: classesOf(work),
@@ -72,6 +71,41 @@ export function intentDraft(
     votes: hold?.votes ?? [],
     refusal,
     record: verdict.record,
+  });
+}
+
+/**
+ * As `intentOf`, for what is forwarded without having been held. Of a prepared statement that runs again and again only the
+ * moment and the values are new: its intent is kept as long as nothing in it changes.
+ */
+export function intentToForward(
+  speaker: Speaker,
+  work: Work,
+  verdict: Verdict,
+  inTransaction: boolean,
+  rulesHash: string,
+): Intent {
+  const { prepared } = work;
+  const last = prepared?.intended ?? null;
+  if (last !== null && last.verdict === verdict) {
+    const { fields } = last.intent;
+    const isSame =
+      fields.portal === work.portal?.name &&
+      fields.statementName === work.statementName &&
+      fields.inTransaction === inTransaction &&
+      fields.rules === rulesHash;
+    if (isSame) return last.intent;
+  }
+  const intent = intentOf(speaker, work, verdict, inTransaction, rulesHash, null, null);
+  if (prepared !== null) prepared.intended = { intent, verdict };
+  return intent;
+}
+
+export function intentDraft(intent: Intent, work: Work): IntentDraft {
+  return {
+    type: 'statement.intent',
+    intent,
+    parameters: work.values.length === 0 ? null : shownValues(work),
   };
 }
 

@@ -2,7 +2,6 @@
 // The gate stands where something runs (Query, Execute, FunctionCall), so these are the only frames that make work.
 import { decodeUtf8 } from '../base/bytes.ts';
 import type { Facts, Understanding, Unknown } from '../sql/facts.ts';
-import { runsInPlanning } from '../sql/functions.ts';
 import { understand } from '../sql/understand.ts';
 import { parseExecute, parseFunctionCall, parseQuery } from '../wire/frontend.ts';
 import {
@@ -11,6 +10,7 @@ import {
   type Names,
   nameChanges,
   type Portal,
+  type Prepared,
   unknownName,
   whatRuns,
 } from './names.ts';
@@ -27,6 +27,8 @@ export interface Work {
   readonly parameterTypes: readonly number[];
   readonly formats: readonly number[];
   readonly values: readonly (Buffer | null)[];
+  /** The one statement that it certainly runs, where nothing but its own text says what runs. */
+  readonly prepared: Prepared | null;
   /** What each statement of the frame does to the session's names once it is complete. */
   readonly changes: readonly (readonly NameChange[])[];
 }
@@ -59,13 +61,37 @@ export function workOfQuery(frame: Buffer, names: Names, statementsMax: number):
     parameterTypes: [],
     formats: [],
     values: [],
+    prepared: null,
     changes,
   };
 }
 
+const NO_CHANGES: Work['changes'] = [];
+
 export function workOfExecute(frame: Buffer, names: Names): Work {
   const { portal: name } = parseExecute(frame);
   const portals = names.portals.get(name);
+  const [portal] = portals;
+  const [only] = portal?.prepared ?? [];
+  if (portal !== undefined && only?.selfContained && portals.length === 1 && portal.prepared.length === 1) {
+    return {
+      protocol: 'extended',
+      frame,
+      statements: only.statements,
+      sql: only.sql,
+      statementName: portal.statementName,
+      portal,
+      parameterTypes: only.parameterTypes,
+      formats: portal.formats,
+      values: portal.values,
+      prepared: only,
+      changes: NO_CHANGES,
+    };
+  }
+  return workOfUncertainExecute(frame, name, portals, names);
+}
+
+function workOfUncertainExecute(frame: Buffer, name: string, portals: readonly Portal[], names: Names): Work {
   const prepared = portals.flatMap(boundTo);
   const own = prepared.flatMap((candidate) => candidate.statements);
   const last = portals.at(-1);
@@ -86,16 +112,15 @@ export function workOfExecute(frame: Buffer, names: Names): Work {
     parameterTypes: prepared.at(-1)?.parameterTypes ?? [],
     formats: last?.formats ?? [],
     values: last?.values ?? [],
+    prepared: null,
     changes: own.length === 1 ? changes : [],
   };
 }
 
 /** What a Bind runs before any Execute: it plans, and planning runs steady functions. null where none is harmful. */
 export function workOfBind(frame: Buffer, portal: Portal): Work | null {
-  const statements = portal.prepared
-    .flatMap((candidate) => candidate.statements)
-    .filter((statement) => statement.known && statement.functions.some(({ name }) => runsInPlanning(name)));
-  if (statements.length === 0) return null;
+  if (portal.prepared.every(({ runInPlanning }) => runInPlanning.length === 0)) return null;
+  const statements = portal.prepared.flatMap((candidate) => candidate.runInPlanning);
   return {
     protocol: 'extended',
     frame,
@@ -106,6 +131,7 @@ export function workOfBind(frame: Buffer, portal: Portal): Work | null {
     parameterTypes: portal.prepared.at(-1)?.parameterTypes ?? [],
     formats: portal.formats,
     values: portal.values,
+    prepared: null,
     changes: [],
   };
 }
@@ -129,6 +155,7 @@ export function workOfFunctionCall(frame: Buffer): Work {
     parameterTypes: [],
     formats,
     values,
+    prepared: null,
     changes: [],
   };
 }

@@ -130,6 +130,18 @@ export function parseParameterStatus(frame: Buffer): { name: string; value: stri
 /** `INSERT 0 5` → tag `INSERT`, rows 5; `DROP TABLE` → rows null. */
 export function parseCommandTag(frame: Buffer): { tag: string; rows: number | null } {
   const text = new Cursor(frame, HEADER_LENGTH).readCStringBytes().toString('utf8');
-  const counted = /^(.*?)(?: \d+)?(?: (\d+))$/.exec(text);
-  return counted === null ? { tag: text, rows: null } : { tag: counted[1] ?? text, rows: Number(counted[2]) };
+  const counted = withoutNumber(text);
+  if (counted === null) return { tag: text, rows: null };
+  return { tag: withoutNumber(counted) ?? counted, rows: Number(text.slice(counted.length + 1)) };
+}
+
+/** The words before a last word of digits; null where there is none. Without a pattern: it comes with every statement. */
+function withoutNumber(text: string): string | null {
+  const space = text.lastIndexOf(' ');
+  if (space < 0 || space === text.length - 1) return null;
+  for (let i = space + 1; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x30 || code > 0x39) return null;
+  }
+  return text.slice(0, space);
 }

@@ -17,6 +17,8 @@ export interface Frame {
 export class FrameReader {
   readonly #maxFrameLength: number;
   #chunks: Buffer[] = [];
+  /** Bytes of the first chunk that have been handed out. */
+  #taken = 0;
   #buffered = 0;
 
   /** `maxFrameLength`: bytes a frame may have, header included. */
@@ -29,11 +31,12 @@ export class FrameReader {
     return this.#buffered;
   }
 
+  /** The chunk is the reader's from now on: frames are views of it. */
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);
     this.#buffered += chunk.length;
-    this.#joinSmall();
+    if (this.#chunks.length > 1) this.#joinSmall();
   }
 
   /**
@@ -42,8 +45,8 @@ export class FrameReader {
    */
   next(): Frame | null {
     if (this.#buffered < HEADER_LENGTH) return null;
-    const first = this.#head(HEADER_LENGTH);
-    const bodyLength = first.readInt32BE(1);
+    let chunk = this.#head(HEADER_LENGTH);
+    const bodyLength = chunk.readInt32BE(this.#taken + 1);
     if (bodyLength < 4) throw new CountersignError('protocol_violation', 'invalid message length');
     const frameLength = bodyLength + 1;
     if (frameLength > this.#maxFrameLength) {
@@ -56,13 +59,18 @@ export class FrameReader {
       );
     }
     if (this.#buffered < frameLength) return null;
-    const whole = this.#head(frameLength);
-    const bytes = whole.length === frameLength ? whole : whole.subarray(0, frameLength);
-    const rest = whole.subarray(frameLength);
-    if (rest.length > 0) this.#chunks[0] = rest;
-    else this.#chunks.shift();
+    chunk = this.#head(frameLength);
+    const start = this.#taken;
+    const end = start + frameLength;
     this.#buffered -= frameLength;
-    return { tag: bytes[0] as number, bytes };
+    if (end < chunk.length) {
+      this.#taken = end;
+    } else {
+      this.#chunks.shift();
+      this.#taken = 0;
+    }
+    const bytes = start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
+    return { tag: chunk[start] as number, bytes };
   }
 
   /**
@@ -70,6 +78,7 @@ export class FrameReader {
    * binary counter, so each byte is copied only a few times.
    */
   #joinSmall(): void {
+    this.#dropTaken();
     for (;;) {
       const last = this.#chunks.at(-1);
       const before = this.#chunks.at(-2);
@@ -79,15 +88,22 @@ export class FrameReader {
     }
   }
 
-  /** The first chunk, made at least `length` bytes long by joining what follows. */
+  /** The first chunk, with `length` bytes in it that have not been taken, made so by joining what follows. */
   #head(length: number): Buffer {
     const first = this.#chunks[0] as Buffer;
-    if (first.length >= length) return first;
+    if (first.length - this.#taken >= length) return first;
+    this.#dropTaken();
     let have = 0;
     let count = 0;
     while (have < length) have += (this.#chunks[count++] as Buffer).length;
     const joined = Buffer.concat(this.#chunks.slice(0, count), have);
     this.#chunks.splice(0, count, joined);
     return joined;
+  }
+
+  #dropTaken(): void {
+    if (this.#taken === 0) return;
+    this.#chunks[0] = (this.#chunks[0] as Buffer).subarray(this.#taken);
+    this.#taken = 0;
   }
 }

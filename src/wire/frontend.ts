@@ -106,6 +106,7 @@ const CONVERTED_NAME_MAX_LENGTH = 31;
  * name of another. Where that depends on the database's encoding the name is refused (`feature_not_supported`).
  */
 export function nameKey(name: string | Buffer): string {
+  if (name.length === 0) return '';
   const bytes = typeof name === 'string' ? Buffer.from(name, 'utf8') : name;
   if (bytes.length > CONVERTED_NAME_MAX_LENGTH && bytes.some((byte) => byte > 127)) {
     throw new CountersignError(

@@ -1,6 +1,16 @@
 // Records to write into test logs: one of each type, and a whole session that means something.
 
-import type { HoldDraft, Identity, IntentDraft, OutcomeDraft, RecordDraft } from '../../src/audit/record.ts';
+import { type Common, textOf } from '../../src/audit/fields.ts';
+import { Intent } from '../../src/audit/intent.ts';
+import { encodeRecord } from '../../src/audit/leaf.ts';
+import type {
+  HoldDraft,
+  Identity,
+  IntentDraft,
+  IntentFields,
+  OutcomeDraft,
+  RecordDraft,
+} from '../../src/audit/record.ts';
 import type { HoldId, SessionId } from '../../src/base/ids.ts';
 import type { Vote } from '../../src/holds/hold.ts';
 
@@ -30,17 +40,18 @@ export const VOTE: Vote = {
 };
 
 /** With `hold`, that of a statement which was held as `hold` below says. */
-export function intent(overrides: Partial<IntentDraft> = {}): IntentDraft {
+export function intent({
+  parameters = ['17'],
+  ...overrides
+}: Partial<IntentFields & Pick<IntentDraft, 'parameters'>> = {}): IntentDraft {
   const isHeld = typeof overrides.hold === 'string';
-  return {
-    type: 'statement.intent',
+  const fields: IntentFields = {
     session: SESSION,
     who: WHO,
     protocol: 'extended',
     statementName: '',
     portal: '',
     sql: 'SELECT name FROM customer WHERE id = $1',
-    parameters: ['17'],
     parameterTypes: [23],
     tags: ['SELECT'],
     classes: ['read'],
@@ -59,6 +70,7 @@ export function intent(overrides: Partial<IntentDraft> = {}): IntentDraft {
     record: 'full',
     ...overrides,
   };
+  return { type: 'statement.intent', intent: new Intent(fields), parameters };
 }
 
 export function outcome(of: number, overrides: Partial<OutcomeDraft> = {}): OutcomeDraft {
@@ -152,3 +164,9 @@ export const EACH_TYPE: readonly RecordDraft[] = [
   { type: 'started', version: '0.1.0' },
   { type: 'stopped' },
 ];
+
+/** As the log writes it, in one piece. */
+export function encoded(draft: RecordDraft, common: Common): { leaf: string; opening: string | null } {
+  const { leaf, opening } = encodeRecord(draft, common);
+  return { leaf: textOf(leaf), opening };
+}

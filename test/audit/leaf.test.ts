@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson, type JsonObject } from '../../src/audit/canonical.ts';
 import { openingProblems } from '../../src/audit/commitment.ts';
-import { encodeRecord, LEAF_MAX_BYTES } from '../../src/audit/leaf.ts';
+import { LEAF_MAX_BYTES } from '../../src/audit/fields.ts';
 import type { RecordDraft } from '../../src/audit/record.ts';
 import { shapeProblem } from '../../src/audit/shape.ts';
-import { EACH_TYPE, HOLD, hold, intent, open, outcome } from './drafts.ts';
+import { EACH_TYPE, encoded, HOLD, hold, intent, open, outcome } from './drafts.ts';
 
 const COMMON = { seq: 7, node: 'node1', epoch: 1, timeMs: Date.UTC(2026, 10, 22, 9, 30), monoUs: 123 };
 
@@ -15,18 +15,18 @@ interface Opening {
 }
 
 function leafOf(draft: RecordDraft): JsonObject {
-  return JSON.parse(encodeRecord(draft, COMMON).leaf) as JsonObject;
+  return JSON.parse(encoded(draft, COMMON).leaf) as JsonObject;
 }
 
 function openingOf(draft: RecordDraft): Opening {
-  return JSON.parse(encodeRecord(draft, COMMON).opening ?? 'null') as Opening;
+  return JSON.parse(encoded(draft, COMMON).opening ?? 'null') as Opening;
 }
 
 describe('a leaf', () => {
   it.each(EACH_TYPE.map((draft, i) => [draft.type, i, draft] as const))(
     'of %s is canonical and has its shape (%i)',
     (type, _i, draft) => {
-      const { leaf } = encodeRecord(draft, COMMON);
+      const { leaf } = encoded(draft, COMMON);
       const value = JSON.parse(leaf) as JsonObject;
       expect(leaf).toBe(canonicalJson(value));
       expect(shapeProblem(value)).toBeNull();
@@ -67,7 +67,7 @@ describe('a leaf', () => {
     fc.assert(
       fc.property(text, fc.dictionary(text, text), (name, startup) => {
         const draft: RecordDraft = { ...open, applicationName: name, startup };
-        const { leaf } = encodeRecord(draft, COMMON);
+        const { leaf } = encoded(draft, COMMON);
         expect(leaf).toBe(canonicalJson(JSON.parse(leaf) as JsonObject));
       }),
     );
@@ -75,16 +75,19 @@ describe('a leaf', () => {
 
   it('has a commitment where SQL and parameters would be', () => {
     const draft = intent({ sql: 'SELECT secret_é', parameters: ['s3cret', null] });
-    const { leaf } = encodeRecord(draft, COMMON);
+    const { leaf } = encoded(draft, COMMON);
     expect(leaf).not.toContain('secret');
     expect(leaf).not.toContain('s3cret');
     const opening = openingOf(draft);
-    expect(opening).toMatchObject({ sql: { value: draft.sql }, parameters: { value: draft.parameters } });
+    expect(opening).toMatchObject({
+      sql: { value: draft.intent.fields.sql },
+      parameters: { value: draft.parameters },
+    });
   });
 
-  it('commits by SHA-256(0x02 ‖ salt ‖ bytes), with a new salt each time', () => {
+  it('commits by SHA-256(0x02 ‖ salt ‖ bytes), with a new salt for each value, and for each text of an intent', () => {
     const draft = intent({ sql: 'SELECT é', parameters: ['1', null] });
-    const { leaf, opening } = encodeRecord(draft, COMMON);
+    const { leaf, opening } = encoded(draft, COMMON);
     const { sql, parameters } = JSON.parse(opening ?? '') as Opening;
     const commit = (salt: string | undefined, bytes: string) =>
       createHash('sha256')
@@ -97,12 +100,16 @@ describe('a leaf', () => {
       parameters_commitment: commit(parameters?.salt, '["1",null]'),
     });
     expect(Buffer.from(sql?.salt ?? '', 'base64')).toHaveLength(16);
-    const salts = new Set(Array.from({ length: 600 }, () => openingOf(draft)['sql']?.salt));
-    expect(salts.size).toBe(600);
+    const runs = Array.from({ length: 600 }, () => openingOf(draft));
+    expect(new Set(runs.map((run) => run['parameters']?.salt)).size).toBe(600);
+    // The text is that of the one intent, however often it is recorded; another intent's has another salt.
+    expect(new Set(runs.map((run) => run['sql']?.salt)).size).toBe(1);
+    const texts = Array.from({ length: 600 }, () => openingOf(intent({ sql: 'SELECT é' }))['sql']?.salt);
+    expect(new Set(texts).size).toBe(600);
   });
 
   it('of a `digest` record comes without what opens it', () => {
-    const { leaf, opening } = encodeRecord(intent({ record: 'digest' }), COMMON);
+    const { leaf, opening } = encoded(intent({ record: 'digest' }), COMMON);
     expect(opening).toBeNull();
     expect(leaf).toContain('"sql_commitment":"');
   });
@@ -110,7 +117,7 @@ describe('a leaf', () => {
   it('of a request for a hold has the statement and what it takes; of its other changes has neither', () => {
     const approvals = { count: 2, groups: ['dba'], reasonRequired: true };
     const draft = hold('hold.requested', 1, { sql: 'DROP TABLE secret', parameters: ['s3cret'], approvals });
-    const { leaf } = encodeRecord(draft, COMMON);
+    const { leaf } = encoded(draft, COMMON);
     expect(leaf).not.toContain('secret');
     expect(leaf).not.toContain('s3cret');
     expect(leaf).not.toContain(draft.statementSha256);
@@ -139,7 +146,7 @@ describe('a leaf', () => {
 
   it('of a hold whose rule redacts has commitments only, also to the hash, which could be guessed from', () => {
     for (const type of ['hold.requested', 'hold.voted'] as const) {
-      const { leaf, opening } = encodeRecord(hold(type, 1, { record: 'digest' }), COMMON);
+      const { leaf, opening } = encoded(hold(type, 1, { record: 'digest' }), COMMON);
       expect(opening).toBeNull();
       expect(leaf).toMatch(/"statement_sha256_commitment":"/);
       expect(openingProblems(JSON.parse(leaf) as JsonObject, null)).toEqual([]);
@@ -151,13 +158,13 @@ describe('a leaf', () => {
     expect(leafOf(intent())['statement_sha256_commitment']).toBeNull();
     expect(leafOf(draft)['statement_sha256_commitment']).toMatch(/^.{43}=$/);
     const { sql, parameters, statement_sha256: sha256 } = openingOf(draft);
-    expect(sha256?.value).toBe(draft.statementSha256);
+    expect(sha256?.value).toBe(draft.intent.fields.statementSha256);
     expect(new Set([sql?.salt, parameters?.salt, sha256?.salt]).size).toBe(3);
   });
 
   it('keeps a statement of megabytes whole, beside a small leaf', () => {
     const sql = `SELECT '${'é'.repeat(3_000_000)}'`;
-    const { leaf } = encodeRecord(intent({ sql }), COMMON);
+    const { leaf } = encoded(intent({ sql }), COMMON);
     expect(Buffer.byteLength(leaf)).toBeLessThan(2_000);
     expect(openingOf(intent({ sql }))['sql']?.value).toBe(sql);
   });
@@ -169,7 +176,7 @@ describe('a leaf', () => {
       use: 'read' as const,
     }));
     const draft = intent({ relations, portal: '\u{1F600}'.repeat(40_000), record: 'digest' });
-    const { leaf } = encodeRecord(draft, COMMON);
+    const { leaf } = encoded(draft, COMMON);
     const value = JSON.parse(leaf) as JsonObject;
     expect(Buffer.byteLength(leaf)).toBeLessThanOrEqual(LEAF_MAX_BYTES);
     expect(leaf).toBe(canonicalJson(value));
@@ -188,7 +195,7 @@ describe('a leaf', () => {
 
   it('can be as long as an entry may be, uncut', () => {
     const draft = (length: number) => outcome(1, { tags: ['x'.repeat(length)] });
-    const rest = Buffer.byteLength(encodeRecord(draft(0), COMMON).leaf);
+    const rest = Buffer.byteLength(encoded(draft(0), COMMON).leaf);
     const room = LEAF_MAX_BYTES - rest;
     expect(leafOf(draft(room))['cut']).toBeUndefined();
     expect(leafOf(draft(room + 1))['cut']).toBe(true);
@@ -202,7 +209,7 @@ describe('a leaf', () => {
         outcome(1, { durationUs: bad }),
         intent({ parameterTypes: [bad] }),
       ]) {
-        expect(() => encodeRecord(draft, COMMON)).toThrow(expect.objectContaining({ code: 'internal' }));
+        expect(() => encoded(draft, COMMON)).toThrow(expect.objectContaining({ code: 'internal' }));
       }
     }
   });

@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/audit/canonical.ts';
-import { encodeRecord } from '../../src/audit/leaf.ts';
 import { Meaning } from '../../src/audit/meaning.ts';
-import type { RecordDraft } from '../../src/audit/record.ts';
+import type { IntentFields, RecordDraft } from '../../src/audit/record.ts';
 import type { HoldId, SessionId } from '../../src/base/ids.ts';
-import { close, HOLD, hold, intent, open, outcome, VOTE, WHO } from './drafts.ts';
+import { close, encoded, HOLD, hold, intent, open, outcome, VOTE, WHO } from './drafts.ts';
 
 const STARTED: RecordDraft = { type: 'started', version: '0.1.0' };
 
 function takeInto(meaning: Meaning, draft: RecordDraft, seq: number): readonly string[] {
-  const { leaf, opening } = encodeRecord(draft, { seq, node: 'n', epoch: 1, timeMs: 0, monoUs: 0 });
+  const { leaf, opening } = encoded(draft, { seq, node: 'n', epoch: 1, timeMs: 0, monoUs: 0 });
   return meaning.take(JSON.parse(leaf) as JsonObject, JSON.parse(opening ?? 'null') as JsonObject | null);
 }
 
@@ -22,8 +21,10 @@ function complaints(...drafts: readonly RecordDraft[]): string[] {
 }
 
 const two = { count: 2, groups: [], reasonRequired: false };
-const heldIntent = (votes = [VOTE], id: HoldId = HOLD) => intent({ verdict: 'hold', hold: id, votes });
-const heldRefusal = intent({ verdict: 'hold', hold: HOLD, fate: 'refuse', refusal: 'withdrawn' });
+const heldIntent = (votes = [VOTE], id: HoldId = HOLD, others: Partial<IntentFields> = {}) =>
+  intent({ verdict: 'hold', hold: id, votes, ...others });
+const refusal = { verdict: 'hold', hold: HOLD, fate: 'refuse', refusal: 'withdrawn' } as const;
+const heldRefusal = intent(refusal);
 const consumed = hold('hold.consumed', 4);
 const OTHER = 'ef'.repeat(32);
 const other = { ...VOTE, voter: 'dora@example.com' };
@@ -157,7 +158,13 @@ describe('what records mean together', () => {
     ],
     [
       'another statement than was asked about',
-      [STARTED, open, hold('hold.requested', 1), consumed, { ...heldIntent(), statementSha256: OTHER }],
+      [
+        STARTED,
+        open,
+        hold('hold.requested', 1),
+        consumed,
+        heldIntent([VOTE], HOLD, { statementSha256: OTHER }),
+      ],
       [`4: its statement is not that of hold ${HOLD}`],
     ],
     [
@@ -167,13 +174,13 @@ describe('what records mean together', () => {
         open,
         hold('hold.requested', 1, { record: 'digest' }),
         { ...consumed, record: 'digest' },
-        { ...heldIntent(), statementSha256: OTHER, record: 'digest' },
+        heldIntent([VOTE], HOLD, { statementSha256: OTHER, record: 'digest' }),
       ],
       [],
     ],
     [
       'no statement where one was asked about',
-      [STARTED, open, consumed, { ...heldIntent(), statementSha256: null }],
+      [STARTED, open, consumed, heldIntent([VOTE], HOLD, { statementSha256: null })],
       [`3: it names hold ${HOLD}, and not the statement that was asked about`],
     ],
     [
@@ -193,7 +200,7 @@ describe('what records mean together', () => {
     ],
     [
       'a hold under another rule',
-      [STARTED, open, hold('hold.requested', 1), { ...heldRefusal, rule: 'default' }],
+      [STARTED, open, hold('hold.requested', 1), intent({ ...refusal, rule: 'default' })],
       [`3: its rule is not that of hold ${HOLD}`],
     ],
     [

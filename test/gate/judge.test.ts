@@ -1,6 +1,6 @@
 // The strictest of everything that would run, and what the server may read otherwise than the parser did.
 import { describe, expect, it } from 'vitest';
-import { judge } from '../../src/gate/judge.ts';
+import { judge, misreadingOf } from '../../src/gate/judge.ts';
 import type { Portal } from '../../src/gate/names.ts';
 import type { Work } from '../../src/gate/work.ts';
 import type { RuleSet, Verdict } from '../../src/rules/verdict.ts';
@@ -55,6 +55,7 @@ function work(statements: readonly (Facts | Unknown)[], portal: Portal | null = 
     parameterTypes: [],
     formats: [],
     values: [],
+    prepared: null,
     changes: [],
   };
 }
@@ -76,7 +77,7 @@ const reported = new Map([
 ]);
 
 const judged = (texts: readonly string[]): Verdict =>
-  judge(work(texts.map((text) => facts({ text }))), rules().set, session(), reported);
+  judge(work(texts.map((text) => facts({ text }))), rules().set, session(), null);
 
 describe('judge', () => {
   it.each<[string[], string]>([
@@ -112,21 +113,21 @@ describe('judge', () => {
       },
     };
     const statements = [facts({ text: 'deny' }), facts({ text: 'allow' }), unknown];
-    judge(work(statements), watched, now, reported);
+    judge(work(statements), watched, now, null);
     expect(seen).toEqual(statements);
     expect(asked).toEqual([now, now, now]);
   });
 
   it('lets an empty query through', () => {
-    expect(judge(work([]), rules().set, session(), reported).action).toBe('allow');
+    expect(judge(work([]), rules().set, session(), null).action).toBe('allow');
   });
 
   it('lets a suspended portal go on without asking again, and no other', () => {
     const { seen, set } = rules();
     const statements = [facts({ text: 'deny' })];
-    expect(judge(work(statements, portal(true)), set, session(), reported).action).toBe('allow');
+    expect(judge(work(statements, portal(true)), set, session(), null).action).toBe('allow');
     expect(seen).toEqual([]);
-    expect(judge(work(statements, portal(false)), set, session(), reported).action).toBe('deny');
+    expect(judge(work(statements, portal(false)), set, session(), null).action).toBe('deny');
   });
 
   it.each<[string, string, string | undefined]>([
@@ -142,11 +143,11 @@ describe('judge', () => {
     if (value === undefined) now.delete(name);
     else now.set(name, value);
     for (const statements of [[facts({ text: 'allow' })], []]) {
-      const found = judge(work(statements), set, session(), now);
+      const found = judge(work(statements), set, session(), misreadingOf(now));
       expect(found).toMatchObject({ action: 'hold', rule: 'unknown encoding' });
     }
     expect(seen[0]).toMatchObject({ known: false, text: 'the text', reason: 'encoding' });
     expect(seen[0]).toHaveProperty('detail', expect.stringContaining(name));
-    expect(judge(work([facts({ text: 'deny' })]), set, session(), now).action).toBe('deny');
+    expect(judge(work([facts({ text: 'deny' })]), set, session(), misreadingOf(now)).action).toBe('deny');
   });
 });

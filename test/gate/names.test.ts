@@ -7,17 +7,14 @@ import {
   nameChanges,
   type Portal,
   type Prepared,
+  preparedOf,
   whatRuns,
 } from '../../src/gate/names.ts';
 import type { Facts, NameUse, Unknown } from '../../src/sql/facts.ts';
 import { facts, unknown } from '../rules/facts.ts';
 
 const using = (text: string, ...names: readonly NameUse[]): Facts => facts({ text, names });
-const prepared = (statement: Facts | Unknown): Prepared => ({
-  sql: statement.text,
-  statements: [statement],
-  parameterTypes: [],
-});
+const prepared = (statement: Facts | Unknown): Prepared => preparedOf(statement.text, [statement], []);
 
 function parse(name: string, statement: Facts | Unknown | string): NameChange {
   const found = typeof statement === 'string' ? facts({ text: statement }) : statement;

@@ -1,6 +1,6 @@
 // The drafts of a hold and of what came of it: that both speak of the same statement, and what a redacting rule keeps back.
 import { describe, expect, it } from 'vitest';
-import { bytesOf, holdDraft, intentDraft } from '../../src/gate/recording.ts';
+import { bytesOf, holdDraft, intentOf } from '../../src/gate/recording.ts';
 import type { Work } from '../../src/gate/work.ts';
 import { statementSha256 } from '../../src/holds/binding.ts';
 import type { Hold, HoldEvent, HoldRequest } from '../../src/holds/hold.ts';
@@ -18,6 +18,7 @@ const WORK: Work = {
   parameterTypes: [25],
   formats: [0],
   values: [Buffer.from('17')],
+  prepared: null,
   changes: [],
 };
 const VERDICT: Verdict = {
@@ -99,7 +100,7 @@ describe('the draft of an intent', () => {
 
   it('has the hash of what goes to the server, not of what was asked about', () => {
     const hold = held({ sha256: statementSha256(bytesOf(WORK)) });
-    const draft = (work: Work) => intentDraft(speaker, work, VERDICT, false, 'sha256:00', hold, null);
+    const draft = (work: Work) => intentOf(speaker, work, VERDICT, false, 'sha256:00', hold, null).fields;
     expect(draft(WORK).statementSha256).toBe(hold.request.statement.sha256);
     for (const change of [
       { sql: 'DROP TABLE y' },
@@ -112,7 +113,7 @@ describe('the draft of an intent', () => {
   });
 
   it('has none for what was not held', () => {
-    const draft = intentDraft(speaker, WORK, VERDICT, false, 'sha256:00', null, null);
+    const draft = intentOf(speaker, WORK, VERDICT, false, 'sha256:00', null, null).fields;
     expect(draft.statementSha256).toBeNull();
   });
 });

@@ -1,17 +1,13 @@
 // What a frame would run: everything that its names may stand for at that moment, and Unknown where that cannot be told.
 import { serialize } from 'pg-protocol';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { Names, type Portal, type Prepared } from '../../src/gate/names.ts';
+import { Names, type Portal, type Prepared, preparedOf } from '../../src/gate/names.ts';
 import { statementsOf, workOfExecute, workOfFunctionCall, workOfQuery } from '../../src/gate/work.ts';
 import { loadParser, understand } from '../../src/sql/understand.ts';
 
 beforeAll(() => loadParser());
 
-const prepared = (sql: string): Prepared => ({
-  sql,
-  statements: statementsOf(understand(sql)),
-  parameterTypes: [],
-});
+const prepared = (sql: string): Prepared => preparedOf(sql, statementsOf(understand(sql)), []);
 const portal = (...bound: Prepared[]): Portal => ({
   name: 'p',
   statementName: 's',
