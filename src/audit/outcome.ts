@@ -19,8 +19,8 @@ interface Pieces {
   readonly toEnd: Buffer;
 }
 
-/** No more than these can be too long for an entry. */
-const FEW_TAGS = 100;
+/** Tags no longer than this in all cannot make a record too long for an entry. */
+const SHORT_TAGS = 4096;
 
 const pieces = new WeakMap<Identity, Pieces>();
 
@@ -45,5 +45,5 @@ export function encodeOutcome(draft: OutcomeDraft, common: Common): Text {
     `,"result":"${draft.result}","rows":${count(draft.rows)},"seq":${common.seq}`;
   const toTime = `${JSON.stringify(draft.sqlstate)},"tags":${JSON.stringify(draft.tags)},"time":"`;
   const leaf = [toSession, toSqlstate, toTime, timeOf(common.timeMs), toEnd];
-  return draft.tags.length <= FEW_TAGS ? leaf : withinBounds(textOf(leaf));
+  return toTime.length <= SHORT_TAGS ? leaf : withinBounds(textOf(leaf));
 }
