@@ -26,13 +26,16 @@ export class Cursor {
   readonly #bytes: Buffer;
   #at: number;
 
-  constructor(bytes: Buffer, start = 0) {
+  readonly #end: number;
+
+  constructor(bytes: Buffer, start = 0, end = bytes.length) {
     this.#bytes = bytes;
     this.#at = start;
+    this.#end = end;
   }
 
   get remaining(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
   }
 
   readUint8(): number {
@@ -64,12 +67,12 @@ export class Cursor {
 
   /** The bytes before the next NUL, which is consumed; not a copy. */
   readCStringBytes(): Buffer {
-    if (this.#bytes[this.#at] === 0) {
+    if (this.#at < this.#end && this.#bytes[this.#at] === 0) {
       this.#at++;
       return EMPTY;
     }
     const end = this.#bytes.indexOf(0, this.#at);
-    if (end < 0) throw new ShortRead();
+    if (end < 0 || end >= this.#end) throw new ShortRead();
     const bytes = this.#bytes.subarray(this.#at, end);
     this.#at = end + 1;
     return bytes;
@@ -77,7 +80,7 @@ export class Cursor {
 
   #take(length: number): number {
     const start = this.#at;
-    if (length > this.#bytes.length - start) throw new ShortRead();
+    if (length > this.#end - start) throw new ShortRead();
     this.#at = start + length;
     return start;
   }

@@ -76,7 +76,7 @@ export class Following implements ScannerOwner {
     this.pipeline.expect(entry);
   }
 
-  onHeader(tag: number, frameLength: number, start: Buffer): void {
+  onHeader(tag: number, frameLength: number, bytes: Buffer, at: number): void {
     switch (tag) {
       case BACKEND.DataRow:
       case BACKEND.CopyData: {
@@ -105,7 +105,7 @@ export class Following implements ScannerOwner {
       case BACKEND.ErrorResponse:
         // Longer than what is read whole: it repeats a value of the client's. SQLSTATE is among its first fields.
         return this.pipeline.onError(
-          /\0C([0-9A-Z]{5})\0/.exec(start.toString('latin1', 0, 200))?.[1] ?? 'XX000',
+          /\0C([0-9A-Z]{5})\0/.exec(bytes.toString('latin1', at, at + 200))?.[1] ?? 'XX000',
         );
     }
   }

@@ -5,7 +5,7 @@ import { CountersignError } from '../base/errors.ts';
 import type { Hold } from '../holds/hold.ts';
 import type { Verdict } from '../rules/verdict.ts';
 import { understand } from '../sql/understand.ts';
-import type { Frame } from '../wire/frames.ts';
+import { Frame } from '../wire/frames.ts';
 import { FRONTEND, parseBind, parseEmpty, parseParse, parseTarget } from '../wire/frontend.ts';
 import { admit, type Gate } from './admit.ts';
 import type { Asking } from './asking.ts';
@@ -62,46 +62,47 @@ export class Gatekeeper implements Gate {
   }
 
   /** Throws CountersignError for a frame that no client may send here, or when the log has failed. */
-  take({ tag, bytes }: Frame): void {
+  take(frame: Frame): void {
+    const { tag, chunk, start, end } = frame;
     switch (tag) {
       case FRONTEND.Query:
-        return admit(workOfQuery(bytes, this.#following.names, this.#statementsMax), this);
+        return admit(workOfQuery(frame, this.#following.names, this.#statementsMax), this);
       case FRONTEND.Execute:
-        return admit(workOfExecute(bytes, this.#following.names), this);
+        return admit(workOfExecute(frame, this.#following.names), this);
       case FRONTEND.FunctionCall:
-        return admit(workOfFunctionCall(bytes), this);
+        return admit(workOfFunctionCall(frame), this);
       case FRONTEND.Parse: {
-        const { name, sql, parameterTypes } = parseParse(bytes);
+        const { name, sql, parameterTypes } = parseParse(chunk, start, end);
         const understanding = understand(sql, { statementsMax: this.#statementsMax });
         const prepared = preparedOf(sqlText(sql), statementsOf(understanding), parameterTypes);
-        return this.#sendNaming(bytes, 'parse', { kind: 'statement', name, prepared });
+        return this.#sendNaming(frame, 'parse', { kind: 'statement', name, prepared });
       }
       case FRONTEND.Bind:
-        return this.#bind(bytes);
+        return this.#bind(frame);
       case FRONTEND.Close: {
-        const { kind, name } = parseTarget(bytes);
+        const { kind, name } = parseTarget(chunk, start, end);
         const drop = kind === 'statement' ? 'drop statement' : 'drop portal';
-        return this.#sendNaming(bytes, 'close', { kind: drop, name });
+        return this.#sendNaming(frame, 'close', { kind: drop, name });
       }
       case FRONTEND.Describe:
-        parseTarget(bytes);
-        return this.#send(bytes, { kind: 'describe' });
+        parseTarget(chunk, start, end);
+        return this.#send(frame, { kind: 'describe' });
       case FRONTEND.Sync:
-        parseEmpty(bytes);
+        parseEmpty(chunk, start, end);
         this.#following.names.synced();
-        return this.#send(bytes, { kind: 'sync', doubtful: false });
+        return this.#send(frame, { kind: 'sync', doubtful: false });
       case FRONTEND.Flush:
-        parseEmpty(bytes);
-        return this.#outbox.push(bytes, 'none');
+        parseEmpty(chunk, start, end);
+        return this.#outbox.push(frame, 'none');
       case FRONTEND.CopyData:
-        return this.#outbox.push(bytes, 'none');
+        return this.#outbox.push(frame, 'none');
       case FRONTEND.CopyDone:
-        parseEmpty(bytes);
-        return this.#send(bytes, { kind: 'copy end' });
+        parseEmpty(chunk, start, end);
+        return this.#send(frame, { kind: 'copy end' });
       case FRONTEND.CopyFail:
-        return this.#send(bytes, { kind: 'copy end' });
+        return this.#send(frame, { kind: 'copy end' });
       case FRONTEND.Terminate:
-        parseEmpty(bytes);
+        parseEmpty(chunk, start, end);
         return this.#options.onTerminate();
       default:
         throw new CountersignError('protocol_violation', `invalid frontend message type ${tag}`);
@@ -123,8 +124,8 @@ export class Gatekeeper implements Gate {
     this.#outbox.close();
   }
 
-  #bind(bytes: Buffer): void {
-    const { portal: name, statement, formats, values } = parseBind(bytes);
+  #bind(frame: Frame): void {
+    const { portal: name, statement, formats, values } = parseBind(frame.chunk, frame.start, frame.end);
     const portal: Portal = {
       name,
       statementName: statement,
@@ -134,15 +135,15 @@ export class Gatekeeper implements Gate {
       hold: false,
       suspended: false,
     };
-    const planned = workOfBind(bytes, portal);
+    const planned = workOfBind(frame, portal);
     if (planned !== null) {
       const verdict = this.judge(planned);
       if (verdict.action !== 'allow') return this.refuse(planned, verdict, IN_PLANNING, null);
     }
-    this.#sendNaming(bytes, 'bind', { kind: 'portal', name, portal });
+    this.#sendNaming(frame, 'bind', { kind: 'portal', name, portal });
   }
 
-  #sendNaming(bytes: Buffer, kind: 'parse' | 'bind' | 'close', change: NameChange): void {
+  #sendNaming(frame: Frame, kind: 'parse' | 'bind' | 'close', change: NameChange): void {
     const { names, querying } = this.#following;
     const { names: most } = this.#options.node.limits;
     if (kind !== 'close' && Math.max(names.statements.size, names.portals.size) >= most) {
@@ -152,12 +153,12 @@ export class Gatekeeper implements Gate {
     }
     // Amid the COPY of a Query, a server before 14 takes a Parse for an error and skips nothing of what comes behind it.
     names.expect(change, querying ? 'SQL' : 'message');
-    this.#send(bytes, { kind, change });
+    this.#send(frame, { kind, change });
   }
 
-  #send(bytes: Buffer, expected: Expected): void {
+  #send(frame: Frame, expected: Expected): void {
     this.#following.expect(expected);
-    this.#outbox.push(bytes, 'none');
+    this.#outbox.push(frame, 'none');
   }
 
   // — What admit.ts asks for ———————————————————————————————————————————————————————————————————————————
@@ -208,7 +209,7 @@ export class Gatekeeper implements Gate {
   settled(): Promise<boolean> {
     const { pipeline } = this.#following;
     // In a pipeline the server keeps its answers back until Sync or Flush.
-    if (!pipeline.idle) this.#outbox.push(serialize.flush(), 'none');
+    if (!pipeline.idle) this.#outbox.push(new Frame(serialize.flush()), 'none');
     this.#outbox.release();
     if (pipeline.idle || this.#closed) return Promise.resolve(!this.#closed);
     return new Promise((resolve) => {

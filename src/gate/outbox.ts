@@ -1,25 +1,33 @@
 // What is on its way to the server, in order, each batch kept back until the log has what it must have of it:
 // nothing reaches the database without a record first.
 import type { AuditLog } from '../audit/log.ts';
+import type { Frame } from '../wire/frames.ts';
 
 /** What must have happened to the records made so far: nothing, in the kernel, on the disk. */
 export type Barrier = 'none' | 'written' | 'durable';
 
 interface Batch {
-  readonly frames: readonly Buffer[];
+  readonly spans: readonly Span[];
   ready: boolean;
+}
+
+/** Frames that stand behind one another in what was received. */
+interface Span {
+  readonly chunk: Buffer;
+  readonly start: number;
+  end: number;
 }
 
 export class Outbox {
   readonly #log: AuditLog;
-  readonly #write: (frames: readonly Buffer[]) => void;
+  readonly #write: (bytes: readonly Buffer[]) => void;
   readonly #fail: (error: Error) => void;
-  #frames: Buffer[] = [];
+  #spans: Span[] = [];
   #barrier: Barrier = 'none';
   #batches: Batch[] = [];
   #closed = false;
 
-  constructor(log: AuditLog, write: (frames: readonly Buffer[]) => void, fail: (error: Error) => void) {
+  constructor(log: AuditLog, write: (bytes: readonly Buffer[]) => void, fail: (error: Error) => void) {
     this.#log = log;
     this.#write = write;
     this.#fail = fail;
@@ -27,27 +35,23 @@ export class Outbox {
 
   /** Nothing is waiting to go out. */
   get empty(): boolean {
-    return this.#frames.length === 0 && this.#batches.length === 0;
+    return this.#spans.length === 0 && this.#batches.length === 0;
   }
 
-  push(frame: Buffer, barrier: Barrier): void {
-    const last = this.#frames.length - 1;
-    const before = this.#frames[last];
-    // Frames that came in one chunk and all go on are neighbours in memory: one write, of the very bytes that came.
-    if (before !== undefined && isNeighbour(before, frame)) {
-      this.#frames[last] = Buffer.from(before.buffer, before.byteOffset, before.length + frame.length);
-    } else {
-      this.#frames.push(frame);
-    }
+  push({ chunk, start, end }: Frame, barrier: Barrier): void {
+    const last = this.#spans[this.#spans.length - 1];
+    // Frames that came together and all go on are one write, of the very bytes that came.
+    if (last !== undefined && last.chunk === chunk && last.end === start) last.end = end;
+    else this.#spans.push({ chunk, start, end });
     if (barrier === 'durable' || (barrier === 'written' && this.#barrier === 'none')) this.#barrier = barrier;
   }
 
   /** Sends what has been pushed, as soon as its barrier and every batch before it allow. */
   release(): void {
-    if (this.#frames.length === 0) return;
-    const batch: Batch = { frames: this.#frames, ready: this.#barrier === 'none' };
+    if (this.#spans.length === 0) return;
+    const batch: Batch = { spans: this.#spans, ready: this.#barrier === 'none' };
     const barrier = this.#barrier;
-    this.#frames = [];
+    this.#spans = [];
     this.#barrier = 'none';
     this.#batches.push(batch);
     if (barrier === 'none') return this.#send();
@@ -62,7 +66,7 @@ export class Outbox {
   /** Nothing that is still here goes out any more. */
   close(): void {
     this.#closed = true;
-    this.#frames = [];
+    this.#spans = [];
     this.#batches = [];
   }
 
@@ -71,11 +75,11 @@ export class Outbox {
       const batch = this.#batches[0];
       if (batch === undefined || !batch.ready || this.#closed) return;
       this.#batches.shift();
-      this.#write(batch.frames);
+      this.#write(batch.spans.map(bytesOf));
     }
   }
 }
 
-function isNeighbour(before: Buffer, after: Buffer): boolean {
-  return before.buffer === after.buffer && before.byteOffset + before.length === after.byteOffset;
+function bytesOf({ chunk, start, end }: Span): Buffer {
+  return start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
 }

@@ -5,6 +5,7 @@ import { serialize } from 'pg-protocol';
 import { CountersignError } from '../base/errors.ts';
 import type { Hold } from '../holds/hold.ts';
 import type { Verdict } from '../rules/verdict.ts';
+import { Frame } from '../wire/frames.ts';
 import { FRONTEND } from '../wire/frontend.ts';
 import type { Work } from './work.ts';
 
@@ -19,8 +20,8 @@ const MUST_FAIL = {
 } as const satisfies Record<Work['protocol'], Buffer>;
 
 /** A frame of the same protocol that the server cannot execute. */
-export function mustFail(protocol: Work['protocol']): Buffer {
-  return MUST_FAIL[protocol];
+export function mustFail(protocol: Work['protocol']): Frame {
+  return new Frame(MUST_FAIL[protocol]);
 }
 
 /** Why a statement does not go to the server: the word for the log and the error for the client. */

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
 import { CountersignError } from '../base/errors.ts';
 import { encodeError } from '../wire/backend.ts';
-import { FrameReader } from '../wire/frames.ts';
+import { Frame, FrameReader } from '../wire/frames.ts';
 import { ServerScanner } from '../wire/scanner.ts';
 import { Asking } from './asking.ts';
 import { Following, type UnchangingVariables } from './following.ts';
@@ -76,7 +76,7 @@ export class Session {
     });
     this.#outbox = new Outbox(
       node.log,
-      (frames) => this.#toServer(frames),
+      (parts) => this.#toServer(parts),
       (error) => this.#logFailed(error),
     );
     this.#gatekeeper = new Gatekeeper({
@@ -160,12 +160,12 @@ export class Session {
     this.#takeFrames();
   }
 
-  #toServer(frames: readonly Buffer[]): void {
+  #toServer(parts: readonly Buffer[]): void {
     const { socket } = this.#upstream;
     let flowing = true;
-    if (frames.length > 1) socket.cork();
-    for (const frame of frames) flowing = socket.write(frame);
-    if (frames.length > 1) socket.uncork();
+    if (parts.length > 1) socket.cork();
+    for (const bytes of parts) flowing = socket.write(bytes);
+    if (parts.length > 1) socket.uncork();
     if (!flowing && !this.#gatekeeper.paused) this.#client.pause();
     if (this.#leaving !== null && this.#outbox.empty) socket.end();
   }
@@ -214,7 +214,7 @@ export class Session {
     if (this.#ending !== null || this.#leaving !== null) return;
     if (this.#gatekeeper.paused) return this.#end(ending);
     this.#leaving = ending;
-    this.#outbox.push(serialize.end(), 'none');
+    this.#outbox.push(new Frame(serialize.end()), 'none');
     this.#outbox.release();
   }
 

@@ -2,7 +2,7 @@
 // stays in the socket, so whoever listens for `data` afterwards, or upgrades to TLS, misses nothing and gets nothing twice.
 import type { Duplex } from 'node:stream';
 import { CountersignError } from '../base/errors.ts';
-import { type Frame, HEADER_LENGTH } from '../wire/frames.ts';
+import { Frame, HEADER_LENGTH } from '../wire/frames.ts';
 
 /** Rejects with `protocol_violation` when the stream ends first, or with the socket's own error. */
 export function readBytes(socket: Duplex, count: number): Promise<Buffer> {
@@ -54,5 +54,5 @@ export async function readFrame(socket: Duplex, maxLength: number): Promise<Fram
     throw new CountersignError('protocol_violation', 'invalid message length');
   }
   const body = bodyLength === 0 ? Buffer.alloc(0) : await readBytes(socket, bodyLength);
-  return { tag: header[0] as number, bytes: Buffer.concat([header, body]) };
+  return new Frame(Buffer.concat([header, body]));
 }

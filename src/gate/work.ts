@@ -3,6 +3,7 @@
 import { decodeUtf8 } from '../base/bytes.ts';
 import type { Facts, Understanding, Unknown } from '../sql/facts.ts';
 import { understand } from '../sql/understand.ts';
+import type { Frame } from '../wire/frames.ts';
 import { parseExecute, parseFunctionCall, parseQuery } from '../wire/frontend.ts';
 import {
   boundTo,
@@ -18,7 +19,7 @@ import {
 export interface Work {
   readonly protocol: 'simple' | 'extended' | 'function call';
   /** The very bytes that go to the server if it may run. */
-  readonly frame: Buffer;
+  readonly frame: Frame;
   /** Everything that would run, for rules, record and approver. */
   readonly statements: readonly (Facts | Unknown)[];
   readonly sql: string;
@@ -43,8 +44,8 @@ export function sqlText(bytes: Buffer): string {
   return decodeUtf8(bytes) ?? bytes.toString('utf8');
 }
 
-export function workOfQuery(frame: Buffer, names: Names, statementsMax: number): Work {
-  const sql = parseQuery(frame);
+export function workOfQuery(frame: Frame, names: Names, statementsMax: number): Work {
+  const sql = parseQuery(frame.chunk, frame.start, frame.end);
   const own = statementsOf(understand(sql, { statementsMax }));
   const changes = own.map(nameChanges);
   // A later statement of the same text may use a name that an earlier one makes.
@@ -68,8 +69,8 @@ export function workOfQuery(frame: Buffer, names: Names, statementsMax: number):
 
 const NO_CHANGES: Work['changes'] = [];
 
-export function workOfExecute(frame: Buffer, names: Names): Work {
-  const { portal: name } = parseExecute(frame);
+export function workOfExecute(frame: Frame, names: Names): Work {
+  const { portal: name } = parseExecute(frame.chunk, frame.start, frame.end);
   const portals = names.portals.get(name);
   const [portal] = portals;
   const [only] = portal?.prepared ?? [];
@@ -91,7 +92,7 @@ export function workOfExecute(frame: Buffer, names: Names): Work {
   return workOfUncertainExecute(frame, name, portals, names);
 }
 
-function workOfUncertainExecute(frame: Buffer, name: string, portals: readonly Portal[], names: Names): Work {
+function workOfUncertainExecute(frame: Frame, name: string, portals: readonly Portal[], names: Names): Work {
   const prepared = portals.flatMap(boundTo);
   const own = prepared.flatMap((candidate) => candidate.statements);
   const last = portals.at(-1);
@@ -118,7 +119,7 @@ function workOfUncertainExecute(frame: Buffer, name: string, portals: readonly P
 }
 
 /** What a Bind runs before any Execute: it plans, and planning runs steady functions. null where none is harmful. */
-export function workOfBind(frame: Buffer, portal: Portal): Work | null {
+export function workOfBind(frame: Frame, portal: Portal): Work | null {
   if (portal.prepared.every(({ runInPlanning }) => runInPlanning.length === 0)) return null;
   const statements = portal.prepared.flatMap((candidate) => candidate.runInPlanning);
   return {
@@ -136,8 +137,8 @@ export function workOfBind(frame: Buffer, portal: Portal): Work | null {
   };
 }
 
-export function workOfFunctionCall(frame: Buffer): Work {
-  const { oid, formats, values } = parseFunctionCall(frame);
+export function workOfFunctionCall(frame: Frame): Work {
+  const { oid, formats, values } = parseFunctionCall(frame.chunk, frame.start, frame.end);
   const text = `/* FunctionCall */ function with OID ${oid}`;
   const statement: Unknown = {
     known: false,

@@ -1,6 +1,6 @@
 // The messages a server sends: encoders for those that we make ourselves, readers for the few that we look into.
 // Bytes in, values out, no I/O.
-import { Cursor, cstring, int32 } from '../base/bytes.ts';
+import { Cursor, cstring, int32, ShortRead } from '../base/bytes.ts';
 import { type CountersignError, meaningOf } from '../base/errors.ts';
 import { HEADER_LENGTH } from './frames.ts';
 
@@ -129,7 +129,9 @@ export function parseParameterStatus(frame: Buffer): { name: string; value: stri
 
 /** `INSERT 0 5` → tag `INSERT`, rows 5; `DROP TABLE` → rows null. */
 export function parseCommandTag(frame: Buffer): { tag: string; rows: number | null } {
-  const text = new Cursor(frame, HEADER_LENGTH).readCStringBytes().toString('utf8');
+  const end = frame.length - 1;
+  if (end < HEADER_LENGTH || frame[end] !== 0) throw new ShortRead();
+  const text = frame.toString('latin1', HEADER_LENGTH, end);
   const counted = withoutNumber(text);
   if (counted === null) return { tag: text, rows: null };
   return { tag: withoutNumber(counted) ?? counted, rows: Number(text.slice(counted.length + 1)) };

@@ -8,10 +8,30 @@ export const HEADER_LENGTH = 5;
 /** Chunks of this size cost little more than their bytes. */
 const SMALL_LENGTH = 16 * 1024;
 
-export interface Frame {
+/** A whole frame, header included, where it stands in what was received. */
+export class Frame {
   readonly tag: number;
-  /** The whole frame, header included; a view of received bytes where they came in one piece. */
-  readonly bytes: Buffer;
+  readonly chunk: Buffer;
+  readonly start: number;
+  readonly end: number;
+
+  constructor(chunk: Buffer, start = 0, end = chunk.length) {
+    this.tag = chunk[start] as number;
+    this.chunk = chunk;
+    this.start = start;
+    this.end = end;
+  }
+
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** A view, made anew at each call: a Buffer costs more than all else about a small frame. */
+  get bytes(): Buffer {
+    return this.start === 0 && this.end === this.chunk.length
+      ? this.chunk
+      : this.chunk.subarray(this.start, this.end);
+  }
 }
 
 export class FrameReader {
@@ -69,8 +89,7 @@ export class FrameReader {
       this.#chunks.shift();
       this.#taken = 0;
     }
-    const bytes = start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
-    return { tag: chunk[start] as number, bytes };
+    return new Frame(chunk, start, end);
   }
 
   /**

@@ -140,9 +140,12 @@ function readValues(cursor: Cursor): { formats: number[]; values: (Buffer | null
   return { formats, values };
 }
 
-function reader<Message>(read: (cursor: Cursor) => Message): (frame: Buffer) => Message {
-  return (frame) => {
-    const cursor = new Cursor(frame, HEADER_LENGTH);
+/** Reads the frame that stands in `bytes` from `start` to `end`. */
+type Reader<Message> = (bytes: Buffer, start?: number, end?: number) => Message;
+
+function reader<Message>(read: (cursor: Cursor) => Message): Reader<Message> {
+  return (bytes, start = 0, end = bytes.length) => {
+    const cursor = new Cursor(bytes, start + HEADER_LENGTH, end);
     let message: Message;
     try {
       message = read(cursor);
@@ -150,13 +153,13 @@ function reader<Message>(read: (cursor: Cursor) => Message): (frame: Buffer) => 
       if (!(error instanceof ShortRead)) throw error;
       throw new CountersignError(
         'protocol_violation',
-        `malformed '${String.fromCharCode(frame[0] ?? 0)}' message`,
+        `malformed '${String.fromCharCode(bytes[start] ?? 0)}' message`,
       );
     }
     if (cursor.remaining > 0) {
       throw new CountersignError(
         'protocol_violation',
-        `'${String.fromCharCode(frame[0] ?? 0)}' message with ${cursor.remaining} bytes after its end`,
+        `'${String.fromCharCode(bytes[start] ?? 0)}' message with ${cursor.remaining} bytes after its end`,
       );
     }
     return message;

@@ -15,10 +15,10 @@ const WHOLE_MAX_LENGTH = 1024 * 1024;
 
 export interface ScannerOwner {
   /**
-   * A message of which only tag and frame length (header included) are looked at. `start`: as much of it as there is,
-   * for what is too long to be handed over whole.
+   * A message of which only tag and frame length (header included) are looked at. It begins at `at` in `bytes`, with as
+   * much of it as there is, for what is too long to be handed over whole.
    */
-  onHeader(tag: number, frameLength: number, start: Buffer): void;
+  onHeader(tag: number, frameLength: number, bytes: Buffer, at: number): void;
   /** A whole message; what is returned goes out in its place. */
   onWhole(tag: number, frame: Buffer): Buffer;
 }
@@ -73,7 +73,7 @@ export class ServerScanner {
           from = end;
         }
       } else {
-        this.#owner.onHeader(tag, frameLength, bytes.subarray(at, Math.min(end, bytes.length)));
+        this.#owner.onHeader(tag, frameLength, bytes, at);
         if (end > bytes.length) {
           this.#passing = end - bytes.length;
           at = bytes.length;
@@ -82,6 +82,7 @@ export class ServerScanner {
       }
       at = end;
     }
+    if (from === 0 && at === bytes.length) return [bytes];
     if (at > from) out.push(bytes.subarray(from, at));
     if (at < bytes.length) {
       // Copied: a view would keep the whole chunk alive for a few bytes.

@@ -5,6 +5,7 @@ import type { Portal } from '../../src/gate/names.ts';
 import type { Work } from '../../src/gate/work.ts';
 import type { RuleSet, Verdict } from '../../src/rules/verdict.ts';
 import type { Facts, Unknown } from '../../src/sql/facts.ts';
+import { Frame } from '../../src/wire/frames.ts';
 import { facts, session, unknown } from '../rules/facts.ts';
 
 function verdict(rule: string, changes: Partial<Verdict> = {}): Verdict {
@@ -47,7 +48,7 @@ function rules() {
 function work(statements: readonly (Facts | Unknown)[], portal: Portal | null = null): Work {
   return {
     protocol: portal === null ? 'simple' : 'extended',
-    frame: Buffer.alloc(0),
+    frame: new Frame(Buffer.alloc(0)),
     statements,
     sql: 'the text',
     statementName: null,

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AuditLog } from '../../src/audit/log.ts';
 import { type Barrier, Outbox } from '../../src/gate/outbox.ts';
+import { Frame } from '../../src/wire/frames.ts';
 
 type Done = (error: Error | null) => void;
 
@@ -20,7 +21,7 @@ function stage() {
     (frames) => written.push(frames.map((frame) => frame.toString()).join('')),
     (error) => failed.push(error),
   );
-  const push = (text: string, barrier: Barrier): void => outbox.push(Buffer.from(text), barrier);
+  const push = (text: string, barrier: Barrier): void => outbox.push(new Frame(Buffer.from(text)), barrier);
   return { asked, written, failed, outbox, push };
 }
 

@@ -5,12 +5,13 @@ import type { Work } from '../../src/gate/work.ts';
 import { statementSha256 } from '../../src/holds/binding.ts';
 import type { Hold, HoldEvent, HoldRequest } from '../../src/holds/hold.ts';
 import type { Verdict } from '../../src/rules/verdict.ts';
+import { Frame } from '../../src/wire/frames.ts';
 import { SESSION, WHO } from '../audit/drafts.ts';
 import { request, voteBy } from '../holds/sample.ts';
 
 const WORK: Work = {
   protocol: 'extended',
-  frame: Buffer.alloc(0),
+  frame: new Frame(Buffer.alloc(0)),
   statements: [],
   sql: 'DROP TABLE x',
   statementName: '',

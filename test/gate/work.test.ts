@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { Names, type Portal, type Prepared, preparedOf } from '../../src/gate/names.ts';
 import { statementsOf, workOfExecute, workOfFunctionCall, workOfQuery } from '../../src/gate/work.ts';
 import { loadParser, understand } from '../../src/sql/understand.ts';
+import { Frame } from '../../src/wire/frames.ts';
 
 beforeAll(() => loadParser());
 
@@ -17,7 +18,7 @@ const portal = (...bound: Prepared[]): Portal => ({
   hold: false,
   suspended: false,
 });
-const execute = (names: Names) => workOfExecute(serialize.execute({ portal: 'p' }), names);
+const execute = (names: Names) => workOfExecute(new Frame(serialize.execute({ portal: 'p' })), names);
 const reasons = (work: { statements: readonly { known: boolean }[] }) =>
   work.statements.flatMap((statement) => ('reason' in statement ? [statement.reason] : []));
 
@@ -66,7 +67,8 @@ describe('Execute', () => {
 });
 
 describe('Query', () => {
-  const query = (sql: string, names = new Names()) => workOfQuery(serialize.query(sql), names, 1000);
+  const query = (sql: string, names = new Names()) =>
+    workOfQuery(new Frame(serialize.query(sql)), names, 1000);
 
   it('may use a name that an earlier statement of the same text makes, and leaves none behind', () => {
     const names = new Names();
@@ -79,9 +81,11 @@ describe('Query', () => {
   });
 
   it('with more statements than allowed, or not UTF-8, is Unknown', () => {
-    expect(reasons(workOfQuery(serialize.query('SELECT 1; SELECT 2'), new Names(), 1))).toEqual(['limit']);
+    expect(reasons(workOfQuery(new Frame(serialize.query('SELECT 1; SELECT 2')), new Names(), 1))).toEqual([
+      'limit',
+    ]);
     const latin1 = Buffer.concat([Buffer.from([0x51, 0, 0, 0, 14]), Buffer.from("SELECT '\xe9\0", 'latin1')]);
-    expect(reasons(workOfQuery(latin1, new Names(), 1000))).toEqual(['encoding']);
+    expect(reasons(workOfQuery(new Frame(latin1), new Names(), 1000))).toEqual(['encoding']);
   });
 
   it('of nothing runs nothing', () => expect(query('').statements).toEqual([]));
@@ -89,7 +93,7 @@ describe('Query', () => {
 
 it('FunctionCall names no function, so it is Unknown', () => {
   const frame = Buffer.from([0x46, 0, 0, 0, 14, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0]);
-  const work = workOfFunctionCall(frame);
+  const work = workOfFunctionCall(new Frame(frame));
   expect(reasons(work)).toEqual(['name']);
   expect(work.sql).toContain('OID 42');
 });

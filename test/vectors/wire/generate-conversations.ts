@@ -60,11 +60,11 @@ function encode([kind, first = '', second = '', third = '']: Sent): Buffer {
     case 'FunctionCall': // OID and two int4 in binary
       return functionCall(Number(first), Number(second), Number(third));
     case 'refused Execute':
-      return mustFail('extended');
+      return mustFail('extended').bytes;
     case 'refused Query':
-      return mustFail('simple');
+      return mustFail('simple').bytes;
     case 'refused FunctionCall':
-      return mustFail('function call');
+      return mustFail('function call').bytes;
     default:
       throw new Error(`no such message: ${kind}`);
   }
