@@ -260,14 +260,18 @@ export class Walk {
     const query = childOf(node, 'query');
     if (query === null) return;
     const inside = { ...place, sent: false };
+    // No cursor is made: what follows under that name is whatever stood there before.
+    const explained = query.kind === 'DeclareCursorStmt' ? (childOf(query, 'query') ?? query) : query;
     if (mayBeOn(node, 'options', 'analyze')) {
-      this.statement(query, inside);
+      this.statement(explained, inside);
       return;
     }
     // Nothing runs but what planning evaluates: functions that claim to be steady. Relations are only looked at.
     const inner = new Walk(this.text);
-    inner.statement(query, inside);
+    inner.statement(explained, inside);
     const facts = inner.draft.finish(this.text);
+    // Planning is of what that name stands for, which this text does not show.
+    for (const use of facts.names) if (use.kind === 'execute') this.draft.name(use);
     for (const { schema, name, use } of facts.relations) {
       if (use !== 'define') this.draft.relation(schema, name, 'read');
     }

@@ -59,7 +59,12 @@ describe('names', () => {
   test.each([
     ['EXECUTE p', [['execute', 'p']]],
     ['EXPLAIN ANALYZE EXECUTE p', [['execute', 'p']]],
-    ['EXPLAIN EXECUTE p', []],
+    // Planning alone may run functions, and which is not in this text.
+    ['EXPLAIN EXECUTE p', [['execute', 'p']]],
+    ['EXPLAIN CREATE TEMP TABLE t AS EXECUTE p', [['execute', 'p']]],
+    // It makes no cursor.
+    ['EXPLAIN DECLARE c CURSOR FOR SELECT 1', []],
+    ['EXPLAIN ANALYZE DECLARE c CURSOR FOR SELECT 1', []],
     ['CREATE TEMP TABLE t AS EXECUTE "P"(1)', [['execute', 'P']]],
     ['PREPARE p AS SELECT 1', [['prepare', 'p']]],
     ['DEALLOCATE p', [['deallocate', 'p']]],
