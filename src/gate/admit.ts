@@ -29,7 +29,7 @@ export interface Gate {
   /** No further frame is looked at until `resume`; the client is still listened to. */
   pause(): void;
   resume(): void;
-  /** Resolves true once the server has answered everything sent before; false if the session has ended. */
+  /** Resolves true once the server has answered everything sent before, or waits for CopyData; false if the session has ended. */
   settled(): Promise<boolean>;
   /** An error before it has already sealed its fate: the server would not run it. */
   doomed(work: Work): boolean;
@@ -52,14 +52,11 @@ export function admit(work: Work, gate: Gate): void {
 }
 
 async function hold(asSent: Work, firstVerdict: Verdict, gate: Gate): Promise<void> {
-  if (gate.copying()) {
-    gate.refuse(asSent, firstVerdict, DURING_COPY, null);
-    // Servers differ in what they answer here, if anything; most end the session, and so do we.
-    return gate.fail(DURING_COPY.error);
-  }
+  if (gate.copying()) return amidCopy(asSent, firstVerdict, gate);
   gate.pause();
   try {
     if (!(await gate.settled())) return gate.refuse(asSent, firstVerdict, CLIENT_LEFT, null);
+    if (gate.copying()) return amidCopy(asSent, firstVerdict, gate);
     const work = gate.again(asSent);
     const verdict = gate.judge(work);
     if (gate.doomed(work)) gate.refuse(work, verdict, DOOMED, null);
@@ -69,6 +66,12 @@ async function hold(asSent: Work, firstVerdict: Verdict, gate: Gate): Promise<vo
   } finally {
     gate.resume();
   }
+}
+
+/** Servers differ in what they answer here, if anything; most end the session, and so do we. */
+function amidCopy(work: Work, verdict: Verdict, gate: Gate): void {
+  gate.refuse(work, verdict, DURING_COPY, null);
+  gate.fail(DURING_COPY.error);
 }
 
 async function decide(work: Work, verdict: Verdict, gate: Gate): Promise<void> {

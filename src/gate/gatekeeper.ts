@@ -93,14 +93,14 @@ export class Gatekeeper implements Gate {
         return this.#send(frame, { kind: 'sync', doubtful: false });
       case FRONTEND.Flush:
         parseEmpty(chunk, start, end);
-        return this.#outbox.push(frame, 'none');
+        return this.#flush(frame);
       case FRONTEND.CopyData:
-        return this.#outbox.push(frame, 'none');
+        return this.#duringCopy(() => this.#outbox.push(frame, 'none'));
       case FRONTEND.CopyDone:
         parseEmpty(chunk, start, end);
-        return this.#send(frame, { kind: 'copy end' });
+        return this.#duringCopy(() => this.#send(frame, { kind: 'copy end' }));
       case FRONTEND.CopyFail:
-        return this.#send(frame, { kind: 'copy end' });
+        return this.#duringCopy(() => this.#send(frame, { kind: 'copy end' }));
       case FRONTEND.Terminate:
         parseEmpty(chunk, start, end);
         return this.#options.onTerminate();
@@ -111,7 +111,7 @@ export class Gatekeeper implements Gate {
 
   /** To be called whenever the server has said something. */
   answered(): void {
-    if (this.#onSettled === null || !this.#following.pipeline.idle) return;
+    if (this.#onSettled === null || !this.#knowing) return;
     const resolve = this.#onSettled;
     this.#onSettled = null;
     resolve(true);
@@ -141,6 +141,29 @@ export class Gatekeeper implements Gate {
       if (verdict.action !== 'allow') return this.refuse(planned, verdict, IN_PLANNING, null);
     }
     this.#sendNaming(frame, 'bind', { kind: 'portal', name, portal });
+  }
+
+  #flush(frame: Frame): void {
+    this.#following.pipeline.flushed();
+    this.#outbox.push(frame, 'none');
+  }
+
+  /**
+   * Passes only while a COPY FROM STDIN is under way. Elsewhere the server ignores it, and yet may notice at it that the
+   * time of a statement is over: an error that is for none of the messages that have answers.
+   */
+  #duringCopy(pass: () => void): void {
+    const { pipeline } = this.#following;
+    if (pipeline.copyIn) return pass();
+    if (pipeline.idle) return;
+    // Perhaps the data of a COPY whose CopyInResponse is still to come.
+    this.pause();
+    this.settled()
+      .then((alive) => {
+        if (alive && pipeline.copyIn) pass();
+      })
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => this.resume());
   }
 
   #sendNaming(frame: Frame, kind: 'parse' | 'bind' | 'close', change: NameChange): void {
@@ -207,14 +230,19 @@ export class Gatekeeper implements Gate {
   }
 
   settled(): Promise<boolean> {
-    const { pipeline } = this.#following;
     // In a pipeline the server keeps its answers back until Sync or Flush.
-    if (!pipeline.idle) this.#outbox.push(new Frame(serialize.flush()), 'none');
+    if (!this.#knowing) this.#flush(new Frame(serialize.flush()));
     this.#outbox.release();
-    if (pipeline.idle || this.#closed) return Promise.resolve(!this.#closed);
+    if (this.#knowing || this.#closed) return Promise.resolve(!this.#closed);
     return new Promise((resolve) => {
       this.#onSettled = resolve;
     });
+  }
+
+  /** Everything is answered, or will be by what the client sends: the rest of a COPY. */
+  get #knowing(): boolean {
+    const { pipeline } = this.#following;
+    return pipeline.idle || pipeline.copyIn;
   }
 
   doomed(work: Work): boolean {

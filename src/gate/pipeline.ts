@@ -1,7 +1,7 @@
 // What the server still owes us, in order: one entry for each forwarded message that has an answer. Pure.
 // It says which answer belongs to which frame, what the server skips after an error, and the transaction's true status
 // (manual, "Extended Query", "Pipelining", "COPY Operations").
-import type { CountersignError } from '../base/errors.ts';
+import { CountersignError } from '../base/errors.ts';
 import type { HoldId } from '../base/ids.ts';
 import type { TransactionStatus } from '../wire/backend.ts';
 import type { NameChange, Portal } from './names.ts';
@@ -49,6 +49,10 @@ export class Pipeline {
   /** What is sent next runs in an implicit transaction block: an Execute went before it, and no Sync since. */
   implicitBlock = false;
   readonly #onSettled: (entry: Expected, result: Result) => void;
+  /** A Flush went out behind a message of the extended protocol, and no Sync since. */
+  #flushed = false;
+  /** Query and FunctionCall messages behind such a Flush. */
+  readonly #behindFlush = new WeakSet<Expected>();
   #queue: Expected[] = [];
   /** Where the queue begins. Array.shift moves the whole array once it is long, and a client may make it so. */
   #first = 0;
@@ -92,12 +96,21 @@ export class Pipeline {
       this.#skipping = false;
     }
     this.#extended = !ENDS_READY.has(entry.kind);
+    if (this.#flushed && !this.#extended) {
+      if (entry.kind !== 'sync') this.#behindFlush.add(entry);
+      this.#flushed = false;
+    }
     if (entry.kind === 'copy end') this.#copyIn = false;
     if (entry.kind === 'sync') entry.doubtful = this.#copyIn;
     if (entry.kind === 'execute') this.implicitBlock = true;
     else if (ENDS_READY.has(entry.kind) && !('doubtful' in entry && entry.doubtful))
       this.implicitBlock = false;
     this.#queue.push(entry);
+  }
+
+  /** A Flush goes to the server now. It has no answer, but a statement time-out may be noticed at it. */
+  flushed(): void {
+    if (this.#extended) this.#flushed = true;
   }
 
   /** The run whose rows are arriving. */
@@ -172,9 +185,16 @@ export class Pipeline {
       if (!this.#extended) this.#stray++;
       return;
     }
+    if (sqlstate === QUERY_CANCELED && !this.#begun && this.#behindFlush.has(head)) {
+      // Either the Flush before it failed, and then the server skips this one to a Sync, or it failed itself.
+      throw untold('a Query behind a Flush without Sync, when the time of a statement is over');
+    }
     switch (head.kind) {
       case 'query':
       case 'function call':
+        // Servers from 14 on end the session here; those before have read a message instead of data, and forgotten it.
+        if (this.#copying && sqlstate === PROTOCOL_VIOLATION)
+          throw untold('a statement during COPY FROM STDIN');
         head.run.sqlstate = sqlstate;
         this.#begun = true;
         this.#endCopy('perhaps ignored');
@@ -245,6 +265,7 @@ export class Pipeline {
   }
 
   #skipToSync(): void {
+    let doubted = false;
     for (;;) {
       const entry = this.#queue[this.#first];
       if (entry === undefined) {
@@ -253,9 +274,12 @@ export class Pipeline {
       }
       if (entry.kind === 'sync') {
         if (!entry.doubtful) return;
+        doubted = true;
         this.#stray++;
         this.#shift();
       } else {
+        // Skipped if the COPY has read the Sync before it, run if it failed too early for that.
+        if (doubted && entry.kind !== 'copy end') throw untold('messages behind a Sync within a failed COPY');
         this.#shift();
         if (entry.kind !== 'copy end') this.#onSettled(entry, 'skipped');
       }
@@ -287,6 +311,16 @@ export class Pipeline {
     if (entry !== undefined) this.#onSettled(entry, result);
   }
 }
+
+/** Of a statement time-out, among others. */
+const QUERY_CANCELED = '57014';
+const PROTOCOL_VIOLATION = '08P01';
+
+/** Nobody but the server knows which message an error is for, so what stands under which name is not known any more. */
+const untold = (what: string): CountersignError =>
+  new CountersignError('protocol_violation', `the answers cannot be told apart any more: ${what}`, {
+    hint: 'Send a Sync, and wait for its answer, before going on with something else.',
+  });
 
 /** The server answered something that was not asked. The session cannot be followed any more, so it must end. */
 export class UnexpectedAnswer extends Error {

@@ -348,3 +348,82 @@ describe('between sending and hearing', () => {
     expect(() => hear(...answers)).toThrow(UnexpectedAnswer);
   });
 });
+
+describe('what only the server could tell ends the session', () => {
+  const told: [string, Result][] = [];
+  let pipeline: Pipeline;
+  beforeEach(() => {
+    told.length = 0;
+    pipeline = new Pipeline((entry, result) => told.push([entry.kind, result]));
+  });
+  const change = { kind: 'drop statement', name: '' } as const;
+  const send = (...kinds: readonly ('execute' | 'parse' | 'sync' | 'copy end' | 'query')[]): void => {
+    for (const kind of kinds) {
+      if (kind === 'execute') pipeline.expect({ kind, portal: portal(), run: run() });
+      else if (kind === 'query') pipeline.expect({ kind, run: run() });
+      else if (kind === 'parse') pipeline.expect({ kind, change });
+      else if (kind === 'sync') pipeline.expect({ kind, doubtful: false });
+      else pipeline.expect({ kind });
+    }
+  };
+  const untold = /cannot be told apart/;
+
+  it('behind a COPY that failed before or after its Sync was read', () => {
+    send('execute', 'sync');
+    pipeline.onCopyIn();
+    send('copy end', 'parse', 'sync');
+    expect(() => pipeline.onError('42809')).toThrow(untold);
+  });
+
+  it('but nothing but Syncs behind it can be followed, whichever it was', () => {
+    for (const syncs of [1, 2]) {
+      send('execute', 'sync');
+      pipeline.onCopyIn();
+      send('copy end', 'sync');
+      pipeline.onError('42809');
+      for (let i = 0; i < syncs; i++) pipeline.onReadyForQuery('I');
+      send('parse', 'sync');
+      pipeline.onParseComplete();
+      pipeline.onReadyForQuery('I');
+      expect(pipeline.idle).toBe(true);
+    }
+  });
+
+  it('a statement within a COPY, where the server has forgotten it', () => {
+    send('query');
+    pipeline.onCopyIn();
+    send('query');
+    expect(() => pipeline.onError('08P01')).toThrow(untold);
+  });
+
+  it('a time-out, at a Flush or at the Query behind it', () => {
+    send('parse');
+    pipeline.flushed();
+    send('query');
+    pipeline.onParseComplete();
+    expect(() => pipeline.onError('57014')).toThrow(untold);
+  });
+
+  it('but a Sync between them, or another error, says which', () => {
+    send('parse');
+    pipeline.flushed();
+    send('sync', 'query');
+    pipeline.onParseComplete();
+    pipeline.onReadyForQuery('I');
+    pipeline.onError('57014');
+    pipeline.onReadyForQuery('I');
+    send('parse');
+    pipeline.flushed();
+    send('query');
+    pipeline.onParseComplete();
+    pipeline.onError('22012');
+    pipeline.onReadyForQuery('I');
+    expect(told.map(([kind, result]) => `${kind} ${result}`)).toEqual([
+      'parse done',
+      'sync done',
+      'query failed',
+      'parse done',
+      'query failed',
+    ]);
+  });
+});

@@ -152,6 +152,11 @@ export class WireClient {
     return this.#inbox.shift() as Answer;
   }
 
+  /** The other side has closed the connection. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** What has arrived and was not asked for yet. */
   get unread(): readonly string[] {
     return this.#inbox.map(textOf);
