@@ -2,6 +2,7 @@
 // that matter to us, how each statement ended. Told of messages by the scanner; replaces the one error of a refused frame.
 import type { HoldId } from '../base/ids.ts';
 import type { SessionVariables } from '../rules/verdict.ts';
+import type { Unknown } from '../sql/facts.ts';
 import {
   BACKEND,
   type ErrorFields,
@@ -12,7 +13,7 @@ import {
   parseReadyForQuery,
 } from '../wire/backend.ts';
 import type { ScannerOwner } from '../wire/scanner.ts';
-import { misreadingOf } from './judge.ts';
+import { misreadingOf, UNREPORTED, unread } from './lexing.ts';
 import { Names } from './names.ts';
 import type { Node } from './node.ts';
 import { type Expected, Pipeline, type Result, type Run } from './pipeline.ts';
@@ -36,6 +37,8 @@ export class Following implements ScannerOwner {
   readonly totals = { statements: 0, rows: 0, bytes: 0 };
   /** Why the server may read a text otherwise than we do, by the settings that it last reported; null: it does not. */
   misreading: string | null;
+  /** A statement under way may have changed a setting; what the server reports counts again from ReadyForQuery on. */
+  settingsDoubtful = false;
   /** The server has said why it closes the connection. */
   saidGoodbye = false;
   readonly #options: FollowingOptions;
@@ -59,6 +62,12 @@ export class Following implements ScannerOwner {
 
   get searchPath(): string | null {
     return this.#options.parameters.get('search_path') ?? null;
+  }
+
+  /** Why a text that is sent now would not be understood, whatever it says; null where the server reads it as we do. */
+  unread(sql: Buffer): Unknown | null {
+    const why = this.settingsDoubtful ? UNREPORTED : this.misreading;
+    return why === null ? null : unread(sql, why);
   }
 
   /** A Query is under way, and may be a COPY that takes what follows for its data. */
@@ -118,6 +127,7 @@ export class Following implements ScannerOwner {
       case BACKEND.ReadyForQuery:
         this.pipeline.onReadyForQuery(parseReadyForQuery(frame));
         if (this.pipeline.status === 'I') this.names.transactionEnded();
+        if (this.pipeline.idle) this.settingsDoubtful = false;
         return frame;
       case BACKEND.ParameterStatus:
         this.#onParameterStatus(frame);

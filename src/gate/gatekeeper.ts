@@ -4,6 +4,7 @@ import { serialize } from 'pg-protocol';
 import { CountersignError } from '../base/errors.ts';
 import type { Hold } from '../holds/hold.ts';
 import type { Verdict } from '../rules/verdict.ts';
+import type { Facts, Unknown } from '../sql/facts.ts';
 import { understand } from '../sql/understand.ts';
 import { Frame } from '../wire/frames.ts';
 import { FRONTEND, parseBind, parseEmpty, parseParse, parseTarget } from '../wire/frontend.ts';
@@ -11,6 +12,7 @@ import { admit, type Gate } from './admit.ts';
 import type { Asking } from './asking.ts';
 import type { Following } from './following.ts';
 import { judge } from './judge.ts';
+import { mayHideASetting } from './lexing.ts';
 import { type NameChange, type Portal, preparedOf } from './names.ts';
 import type { Node } from './node.ts';
 import type { Outbox } from './outbox.ts';
@@ -66,17 +68,17 @@ export class Gatekeeper implements Gate {
     const { tag, chunk, start, end } = frame;
     switch (tag) {
       case FRONTEND.Query:
-        return admit(workOfQuery(frame, this.#following.names, this.#statementsMax), this);
+        return admit(workOfQuery(frame, this.#following.names, this.#read), this);
       case FRONTEND.Execute:
         return admit(workOfExecute(frame, this.#following.names), this);
       case FRONTEND.FunctionCall:
         return admit(workOfFunctionCall(frame), this);
-      case FRONTEND.Parse: {
-        const { name, sql, parameterTypes } = parseParse(chunk, start, end);
-        const understanding = understand(sql, { statementsMax: this.#statementsMax });
-        const prepared = preparedOf(sqlText(sql), statementsOf(understanding), parameterTypes);
-        return this.#sendNaming(frame, 'parse', { kind: 'statement', name, prepared });
-      }
+      case FRONTEND.Parse:
+        // What it is kept for is judged by how it is read now, and that may be about to be known.
+        if (this.#following.settingsDoubtful && !this.#knowing) {
+          return this.#afterAnswers(() => this.#parse(frame));
+        }
+        return this.#parse(frame);
       case FRONTEND.Bind:
         return this.#bind(frame);
       case FRONTEND.Close: {
@@ -124,6 +126,12 @@ export class Gatekeeper implements Gate {
     this.#outbox.close();
   }
 
+  #parse(frame: Frame): void {
+    const { name, sql, parameterTypes } = parseParse(frame.chunk, frame.start, frame.end);
+    const prepared = preparedOf(sqlText(sql), this.#read(sql), parameterTypes);
+    this.#sendNaming(frame, 'parse', { kind: 'statement', name, prepared });
+  }
+
   #bind(frame: Frame): void {
     const { portal: name, statement, formats, values } = parseBind(frame.chunk, frame.start, frame.end);
     const portal: Portal = {
@@ -143,6 +151,14 @@ export class Gatekeeper implements Gate {
     this.#sendNaming(frame, 'bind', { kind: 'portal', name, portal });
   }
 
+  /** The facts of a text that the server will read as it stands now. */
+  readonly #read = (sql: Buffer): readonly (Facts | Unknown)[] => {
+    const unread = this.#following.unread(sql);
+    return unread === null
+      ? statementsOf(understand(sql, { statementsMax: this.#options.node.limits.statements }))
+      : [unread];
+  };
+
   #flush(frame: Frame): void {
     this.#following.pipeline.flushed();
     this.#outbox.push(frame, 'none');
@@ -157,10 +173,17 @@ export class Gatekeeper implements Gate {
     if (pipeline.copyIn) return pass();
     if (pipeline.idle) return;
     // Perhaps the data of a COPY whose CopyInResponse is still to come.
+    this.#afterAnswers(() => {
+      if (pipeline.copyIn) pass();
+    });
+  }
+
+  /** Takes no further frame before the server has answered what it was sent, then does this. */
+  #afterAnswers(work: () => void): void {
     this.pause();
     this.settled()
       .then((alive) => {
-        if (alive && pipeline.copyIn) pass();
+        if (alive) work();
       })
       .catch((error: unknown) => this.fail(error))
       .finally(() => this.resume());
@@ -206,6 +229,7 @@ export class Gatekeeper implements Gate {
       sqlstate: null,
     };
     this.#following.expect(expectedFor(work, run));
+    if (hold !== null && mayHideASetting(work)) this.#following.settingsDoubtful = true;
     this.#outbox.push(work.frame, hold === null ? barrierFor(work) : 'durable');
   }
 
@@ -257,7 +281,7 @@ export class Gatekeeper implements Gate {
 
   again(work: Work): Work {
     const { names } = this.#following;
-    if (work.protocol === 'simple') return workOfQuery(work.frame, names, this.#statementsMax);
+    if (work.protocol === 'simple') return workOfQuery(work.frame, names, this.#read);
     return work.protocol === 'extended' ? workOfExecute(work.frame, names) : work;
   }
 
@@ -272,10 +296,6 @@ export class Gatekeeper implements Gate {
 
   fail(error: unknown): void {
     this.#options.onFailure(error);
-  }
-
-  get #statementsMax(): number {
-    return this.#options.node.limits.statements;
   }
 
   #recordIntent(work: Work, verdict: Verdict, hold: Hold | null, refusal: string | null): number {

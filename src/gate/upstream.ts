@@ -160,7 +160,10 @@ async function logIn(
   parameters: ReadonlyMap<string, string>,
 ): Promise<Upstream> {
   const { user, database } = target;
-  socket.write(serialize.startup({ ...Object.fromEntries(parameters), user, database }));
+  // The parser's assumption (client_encoding, the other one, the library sets), as the value that RESET goes back to:
+  // else one that the role has by ALTER ROLE … SET would return with a RESET, and be reported too late.
+  const settings = { standard_conforming_strings: 'on', ...Object.fromEntries(parameters) };
+  socket.write(serialize.startup({ ...settings, user, database }));
   const reported = new Map<string, string>();
   const authentication = new Authentication(socket, target);
   let key: BackendKeyDataMessage | null = null;

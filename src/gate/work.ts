@@ -2,7 +2,6 @@
 // The gate stands where something runs (Query, Execute, FunctionCall), so these are the only frames that make work.
 import { decodeUtf8 } from '../base/bytes.ts';
 import type { Facts, Understanding, Unknown } from '../sql/facts.ts';
-import { understand } from '../sql/understand.ts';
 import type { Frame } from '../wire/frames.ts';
 import { parseExecute, parseFunctionCall, parseQuery } from '../wire/frontend.ts';
 import {
@@ -44,9 +43,12 @@ export function sqlText(bytes: Buffer): string {
   return decodeUtf8(bytes) ?? bytes.toString('utf8');
 }
 
-export function workOfQuery(frame: Frame, names: Names, statementsMax: number): Work {
+/** Reads one SQL text as the session stands now. */
+export type ReadSql = (sql: Buffer) => readonly (Facts | Unknown)[];
+
+export function workOfQuery(frame: Frame, names: Names, read: ReadSql): Work {
   const sql = parseQuery(frame.chunk, frame.start, frame.end);
-  const own = statementsOf(understand(sql, { statementsMax }));
+  const own = read(sql);
   const changes = own.map(nameChanges);
   // A later statement of the same text may use a name that an earlier one makes.
   for (const change of changes.flat()) names.expect(change, 'SQL');

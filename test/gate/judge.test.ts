@@ -1,6 +1,7 @@
 // The strictest of everything that would run, and what the server may read otherwise than the parser did.
 import { describe, expect, it } from 'vitest';
-import { judge, misreadingOf } from '../../src/gate/judge.ts';
+import { judge } from '../../src/gate/judge.ts';
+import { misreadingOf } from '../../src/gate/lexing.ts';
 import type { Portal } from '../../src/gate/names.ts';
 import type { Work } from '../../src/gate/work.ts';
 import type { RuleSet, Verdict } from '../../src/rules/verdict.ts';

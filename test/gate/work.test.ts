@@ -19,6 +19,7 @@ const portal = (...bound: Prepared[]): Portal => ({
   suspended: false,
 });
 const execute = (names: Names) => workOfExecute(new Frame(serialize.execute({ portal: 'p' })), names);
+const read = (statementsMax: number) => (sql: Buffer) => statementsOf(understand(sql, { statementsMax }));
 const reasons = (work: { statements: readonly { known: boolean }[] }) =>
   work.statements.flatMap((statement) => ('reason' in statement ? [statement.reason] : []));
 
@@ -68,7 +69,7 @@ describe('Execute', () => {
 
 describe('Query', () => {
   const query = (sql: string, names = new Names()) =>
-    workOfQuery(new Frame(serialize.query(sql)), names, 1000);
+    workOfQuery(new Frame(serialize.query(sql)), names, read(1000));
 
   it('may use a name that an earlier statement of the same text makes, and leaves none behind', () => {
     const names = new Names();
@@ -81,11 +82,11 @@ describe('Query', () => {
   });
 
   it('with more statements than allowed, or not UTF-8, is Unknown', () => {
-    expect(reasons(workOfQuery(new Frame(serialize.query('SELECT 1; SELECT 2')), new Names(), 1))).toEqual([
-      'limit',
-    ]);
+    expect(
+      reasons(workOfQuery(new Frame(serialize.query('SELECT 1; SELECT 2')), new Names(), read(1))),
+    ).toEqual(['limit']);
     const latin1 = Buffer.concat([Buffer.from([0x51, 0, 0, 0, 14]), Buffer.from("SELECT '\xe9\0", 'latin1')]);
-    expect(reasons(workOfQuery(new Frame(latin1), new Names(), 1000))).toEqual(['encoding']);
+    expect(reasons(workOfQuery(new Frame(latin1), new Names(), read(1000)))).toEqual(['encoding']);
   });
 
   it('of nothing runs nothing', () => expect(query('').statements).toEqual([]));
