@@ -5,7 +5,7 @@ import { openedValue, readLast } from '../../src/audit/read.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { type LogEntry, statementOf } from '../services/database.ts';
 
-interface Said {
+export interface Said {
   readonly sql: string;
   readonly atMs: number;
 }
@@ -44,7 +44,7 @@ function intentsBySession(auditDir: string): Said[][] {
  * Finds for every backend a session of its own that explains it, and returns what is left over. Sessions that would
  * explain one another's backends are swapped until all fit (a bipartite matching).
  */
-function withoutIntent(backends: readonly Said[][], sessions: readonly Said[][]): readonly string[][] {
+export function withoutIntent(backends: readonly Said[][], sessions: readonly Said[][]): readonly string[][] {
   const taken = new Map<Said[], Said[]>();
   const settle = (backend: Said[], tried: Set<Said[]>): boolean => {
     for (const session of sessions) {

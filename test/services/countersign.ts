@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly stdin?: string;
+  /** The compiled src/cli/main.js; without, the one that the test files of a run share. */
+  readonly main?: string;
   /** No file of the process may grow beyond this: how a full disk looks to it. */
   readonly fileBytesMax?: number;
 }
@@ -26,7 +28,7 @@ export interface RunOptions {
 const LIMITED = 'ulimit -f "$1" && shift && exec "$@"';
 
 async function launch(args: readonly string[], options: RunOptions): Promise<ChildProcess> {
-  const { main } = await builtCli();
+  const main = options.main ?? (await builtCli()).main;
   const command = [process.execPath, '--enable-source-maps', main, ...args];
   const limit = options.fileBytesMax;
   const [program = '', ...programArgs] =

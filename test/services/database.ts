@@ -37,6 +37,7 @@ export interface LogEntry {
   /** When the server wrote it, milliseconds since the epoch. */
   readonly atMs: number;
   readonly pid: number;
+  readonly database: string;
   readonly user: string;
   readonly sqlstate: string;
   /** LOG, ERROR, DETAIL, STATEMENT … */
@@ -92,15 +93,21 @@ export function statementOf({ level, text }: LogEntry): string | null {
   return /^(?:statement|execute [^:]*|fastpath function call): ([\s\S]*)$/.exec(text)?.[1] ?? null;
 }
 
-/** Splits a server log written with LOG_LINE_PREFIX into the entries of one database. Exported for its own test. */
+/** Splits a server log written with LOG_LINE_PREFIX into the entries of one database. */
 export function parseServerLog(log: string, database: string): LogEntry[] {
+  return parseEntries(log).filter((entry) => entry.database === database);
+}
+
+/** Splits a server log written with LOG_LINE_PREFIX into its entries. */
+export function parseEntries(log: string): LogEntry[] {
   const entries: LogEntry[] = [];
   // An entry runs to the next prefix; its further lines begin with a tab that the server put there.
   for (const part of log.split(/^@@(?=\d+\|)/m)) {
     const match = /^(\d+)\|([^|]*)\|([^|]*)\|([^|]*)\|([\d.]+)\| ([A-Z0-9]+): {2}([\s\S]*)$/.exec(part);
-    if (match === null || match[2] !== database) continue;
-    const [, pid, , user, sqlstate, at, level, text] = match;
+    if (match === null) continue;
+    const [, pid, database, user, sqlstate, at, level, text] = match;
     entries.push({
+      database: database!,
       atMs: Math.round(Number(at) * 1000),
       pid: Number(pid),
       user: user!,

@@ -115,6 +115,7 @@ test('the log of the server is split by database', () => {
     {
       atMs: 1_700_000_000_123,
       pid: 12,
+      database: 'shop',
       user: 'bob',
       sqlstate: '00000',
       level: 'LOG',
@@ -123,6 +124,7 @@ test('the log of the server is split by database', () => {
     {
       atMs: 1_700_000_000_125,
       pid: 12,
+      database: 'shop',
       user: 'bob',
       sqlstate: '42P01',
       level: 'ERROR',

@@ -1,0 +1,120 @@
+// The same script played on the server itself and through the proxy: what a client hears must be the same, byte for byte,
+// but for the cancel key and the one error of each frame that the proxy has refused. Which frames those are its log says.
+import { mustFail } from '../../src/gate/refusal.ts';
+import { BACKEND, parseErrorFields } from '../../src/wire/backend.ts';
+import { type Frame, HEADER_LENGTH } from '../../src/wire/frames.ts';
+import { FRONTEND } from '../../src/wire/frontend.ts';
+import { Line, type Login, type Place } from './line.ts';
+import { type Played, type PlayOptions, play } from './play.ts';
+import { framesIn, type Step, send } from './step.ts';
+import type { Logged } from './witness.ts';
+
+/** Where to connect, and as whom. */
+export interface Side {
+  readonly place: Place;
+  readonly login: Login;
+}
+
+export interface Heard extends Played {
+  /** Frames since the login, as they are compared. */
+  readonly frames: readonly string[];
+}
+
+/** Plays it there and remembers what was answered. `marker`: the session's application_name. */
+export async function hear(
+  { place, login }: Side,
+  steps: readonly Step[],
+  marker: string,
+  settleAt?: PlayOptions['settleAt'],
+): Promise<Heard> {
+  const frames: string[] = [];
+  const line = await Line.open(place, login, { application_name: marker }, (frame) => {
+    const text = shown(frame);
+    if (text !== null) frames.push(text);
+  });
+  const played = await play(line, steps, { place, ...(settleAt === undefined ? {} : { settleAt }) });
+  return { ...played, frames };
+}
+
+/** The script as the server got it: in place of each frame that was refused, the one that must fail. */
+export function asForwarded(steps: readonly Step[], fates: Logged['fates']): Step[] {
+  let next = 0;
+  return steps.map((step) => {
+    if (step.do !== 'send') return step;
+    return send(
+      ...framesIn(step.bytes).map((frame) => {
+        const protocol = RUNS.get(frame[0] ?? 0);
+        if (protocol === undefined) return frame;
+        return fates[next++] === 'refuse' ? mustFail(protocol) : frame;
+      }),
+    );
+  });
+}
+
+const RUNS: ReadonlyMap<number, Parameters<typeof mustFail>[0]> = new Map([
+  [FRONTEND.Query, 'simple'],
+  [FRONTEND.Execute, 'extended'],
+  [FRONTEND.FunctionCall, 'function call'],
+]);
+
+const REFUSED = 'an error for the refused frame';
+const ENDED = 'an error of the proxy that ends the session';
+
+/** A frame as it is compared: whole, but for what must differ. Null: nothing of the server's. */
+function shown({ tag, bytes }: Frame): string | null {
+  const text = `${String.fromCharCode(tag)} ${bytes.toString('latin1', HEADER_LENGTH)}`;
+  switch (tag) {
+    case BACKEND.Authentication:
+      return null;
+    case BACKEND.BackendKeyData:
+      return 'the cancel key';
+    case BACKEND.NotificationResponse:
+      // Begins with the process id of whoever notified.
+      return `A ${bytes.toString('latin1', HEADER_LENGTH + 4)}`;
+    case BACKEND.NoticeResponse:
+      return parseErrorFields(bytes)['M']?.startsWith('held for approval') ? null : text;
+    case BACKEND.ErrorResponse: {
+      const { F: file, V: severity, M: message = '' } = parseErrorFields(bytes);
+      // The server names the place in its source, the proxy has none to name.
+      if (file === undefined && severity === 'FATAL') return ENDED;
+      const ours = file === undefined && severity === 'ERROR';
+      const standIn = /"countersign_refused"|function with OID 0 /.test(message);
+      return ours || standIn ? REFUSED : text;
+    }
+    default:
+      return text;
+  }
+}
+
+/** Null: they heard the same. */
+export function firstDifference(direct: readonly string[], through: readonly string[]): string | null {
+  const length = Math.max(direct.length, through.length);
+  for (let i = 0; i < length; i++) {
+    const [one, other] = [direct[i], through[i]];
+    if (one === other) continue;
+    // The proxy has ended the session in words of its own: a statement that must be held cannot wait amid a COPY.
+    if (other === ENDED) return null;
+    return `frame ${i}: the server says ${JSON.stringify(one ?? 'nothing')}, the proxy ${JSON.stringify(other ?? 'nothing')}`;
+  }
+  return null;
+}
+
+/** What the log says of the session's statements, held against what the client was told of them. Null: it fits. */
+export function misremembered(frames: readonly string[], { outcomes }: Logged): string | null {
+  const tags = frames.flatMap(
+    (frame) => /^C (.*)\0$/s.exec(frame)?.[1]?.replace(/^(INSERT) 0 /, '$1 ') ?? [],
+  );
+  const logged = outcomes.flatMap((outcome) => outcome.tags);
+  if (JSON.stringify(tags) !== JSON.stringify(logged)) {
+    return `the client was told ${JSON.stringify(tags)}, the log has ${JSON.stringify(logged)}`;
+  }
+  const rows = frames.filter((frame) => /^[Dd] /.test(frame)).length;
+  const loggedRows = outcomes.reduce((sum, outcome) => sum + outcome.rows, 0);
+  if (rows !== loggedRows) return `the client was told ${rows} rows, the log has ${loggedRows}`;
+  const suspended = frames.filter((frame) => frame.startsWith('s ')).length;
+  const loggedSuspended = outcomes.filter(({ result }) => result === 'suspended').length;
+  if (suspended !== loggedSuspended) {
+    return `the client was told ${suspended} times of a suspended portal, the log ${loggedSuspended} times`;
+  }
+  return null;
+}
