@@ -2,8 +2,8 @@
 // session of ours had said before, in that order, and might. A session and its process know each other by the
 // application_name of their startup, so this takes time in proportion to what was said, however many sessions there were.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { follow, openedValue, type StoredRecord } from '../../src/audit/read.ts';
-import { type Said, withoutIntent } from '../live/evidence.ts';
+import { follow, type StoredRecord } from '../../src/audit/read.ts';
+import { type Said, saidIn, withoutIntent } from '../live/evidence.ts';
 import { parseEntries, statementOf } from '../services/database.ts';
 import { eventually } from '../services/wait.ts';
 
@@ -77,7 +77,9 @@ export class Witness {
     for (const [marker, backends] of this.#backends) {
       const sessions = (this.#byMarker.get(marker) ?? []).map(({ forwarded }) => forwarded);
       for (const statements of withoutIntent(backends, sessions)) {
-        found.push(`session "${marker}" ran what no record allowed before: ${JSON.stringify(statements)}`);
+        found.push(
+          `session "${marker}" ran what no record allowed before: ${JSON.stringify(statements)}; allowed were ${JSON.stringify(sessions.map((said) => said.map(({ sql }) => sql)))}`,
+        );
       }
     }
     this.#backends.clear();
@@ -114,15 +116,16 @@ export class Witness {
   }
 
   #onIntent(session: Logged, record: StoredRecord): void {
-    const { fate, verdict, hold, time, votes } = record.leaf;
+    const { fate, verdict, hold, votes } = record.leaf;
     session.fates.push(fate === 'forward' ? 'forward' : 'refuse');
     if (fate !== 'forward') return;
-    const sql = String(openedValue(record, 'sql'));
-    const said = { sql, atMs: Date.parse(String(time)) };
+    const said = saidIn(record);
     session.forwarded.push(said);
     const approved = Array.isArray(votes) && JSON.stringify(votes).includes('"approve"');
     if (verdict === 'deny' || (verdict === 'hold' && (hold === null || !approved))) {
-      this.#violations.push(`session "${session.marker}" let ${JSON.stringify(sql)} through on "${verdict}"`);
+      this.#violations.push(
+        `session "${session.marker}" let ${JSON.stringify(said.sql)} through on "${verdict}"`,
+      );
     }
   }
 
