@@ -29,7 +29,10 @@ export interface Gate {
   /** No further frame is looked at until `resume`; the client is still listened to. */
   pause(): void;
   resume(): void;
-  /** Resolves true once the server has answered everything sent before, or waits for CopyData; false if the session has ended. */
+  /**
+   * Resolves true once the server has answered everything sent before, or waits for the data of a COPY and will answer
+   * nothing; false if the session has ended.
+   */
   settled(): Promise<boolean>;
   /** An error before it has already sealed its fate: the server would not run it. */
   doomed(work: Work): boolean;

@@ -76,3 +76,17 @@ test('a statement that needs approval in the middle of COPY FROM STDIN runs noth
   expect(await stage.tableExists('users')).toBe(true);
   expect(await stage.timesRun('DROP TABLE users')).toBe(0);
 });
+
+test.each([
+  ['a Query', frame.query('COPY notes(body) FROM STDIN')],
+  ['an Execute', pipeline('COPY notes(body) FROM STDIN')],
+])(
+  'nor does one that was sent before the COPY by %s was answered, and nobody waits for ever',
+  async (_, copy) => {
+    const client = await stage.wire();
+    client.write(copy, frame.query('DROP TABLE users'), frame.copyFail('never heard'));
+    const last = (await client.closed()).at(-1);
+    expect(last).toContain('ErrorResponse 08P01');
+    expect(await stage.timesRun('DROP TABLE users')).toBe(0);
+  },
+);
