@@ -66,6 +66,12 @@ interface Candidate<Value> {
   sure: boolean;
 }
 
+/**
+ * More than a client that means well leaves unanswered under one name. Each Bind has all candidates of its statement and
+ * each Execute all of its portal, so a name with a thousand would make a million statements of one Execute.
+ */
+const CANDIDATES_MAX = 16;
+
 class Candidates<Value> {
   readonly #byName = new Map<string, Candidate<Value>[]>();
   readonly #segment: Segment;
@@ -80,13 +86,13 @@ class Candidates<Value> {
 
   /**
    * All that this name may stand for in a message sent now. What a message made since the last Sync is alone: had that
-   * failed, the server would ignore this one too.
+   * failed, the server would ignore this one too. Nothing where there are too many to tell.
    */
   get(name: string): readonly Value[] {
     const candidates = this.#byName.get(name) ?? [];
     const newest = candidates.at(-1);
     if (newest?.segment === this.#segment.number) return [newest.value];
-    return candidates.map((candidate) => candidate.value);
+    return candidates.length > CANDIDATES_MAX ? [] : candidates.map((candidate) => candidate.value);
   }
 
   /** What the server has under this name; undefined when nothing is certain. */
@@ -113,7 +119,12 @@ class Candidates<Value> {
 
   /** The server never made it. */
   reject(name: string, value: Value): void {
-    this.#keep(name, (candidate) => candidate.value !== value);
+    const candidates = this.#byName.get(name);
+    // Answers come in order, so it is among the first, and the many behind it need not be looked at.
+    const at = candidates?.findIndex((candidate) => candidate.value === value) ?? -1;
+    if (candidates === undefined || at < 0) return;
+    candidates.splice(at, 1);
+    if (candidates.length === 0) this.#byName.delete(name);
   }
 
   /** The server has dropped what it had under this name; what is on its way stays. */

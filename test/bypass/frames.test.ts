@@ -1,7 +1,10 @@
 // Frames that come in the smallest pieces, and as many as there can be: the cost must stay in proportion.
 import { expect, test } from 'vitest';
+import { Names } from '../../src/gate/names.ts';
 import { Pipeline } from '../../src/gate/pipeline.ts';
+import { workOfExecute } from '../../src/gate/work.ts';
 import { FrameReader } from '../../src/wire/frames.ts';
+import { frame } from '../live/wire-client.ts';
 
 test('a long frame that comes byte by byte does not cost a Buffer a byte', () => {
   const length = 1024 * 1024;
@@ -54,4 +57,24 @@ test('what may still come for an earlier Sync does not excuse a later answer', (
   pipeline.expect({ kind: 'describe' });
   pipeline.onDescribed();
   expect(() => pipeline.onReadyForQuery('I')).toThrow('unexpected answer');
+});
+
+test('names that are sent again and again do not make one Execute stand for a million statements', () => {
+  const names = new Names();
+  const statement = { known: false, text: 'x', reason: 'name', detail: 'x' } as const;
+  for (let i = 0; i < 1000; i++) {
+    const prepared = { sql: 'x', statements: [statement], parameterTypes: [] };
+    names.expect({ kind: 'statement', name: '', prepared }, 'message');
+    names.synced();
+  }
+  for (let i = 0; i < 1000; i++) {
+    const prepared = names.statements.get('');
+    const parts = { statementName: '', formats: [], values: [], hold: false, suspended: false };
+    names.expect({ kind: 'portal', name: '', portal: { name: '', prepared, ...parts } }, 'message');
+    names.synced();
+  }
+  const work = workOfExecute(frame.execute(), names);
+  expect(work.statements.length).toBeLessThan(1000);
+  expect(work.statements.length).toBeGreaterThan(0);
+  expect(work.statements.every(({ known }) => !known)).toBe(true);
 });

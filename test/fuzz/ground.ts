@@ -18,7 +18,7 @@ const PASSWORD = 'test owner';
 export const AGENT = { user: 'fuzz-bot', password: 'an agent’s password' } as const;
 export const CA = readFileSync(join(TLS, 'ca.crt'));
 /** Long enough for an approver who is quick, short enough for a fuzzer that is in a hurry. */
-const HOLD = '100ms';
+const HOLD = '60ms';
 
 /** Back to what ground.sql made, but for what only a superuser would notice. */
 const RESET = `

@@ -193,7 +193,7 @@ function interrupted(steps: readonly Step[], random: Random): Step[] {
 /** A few conversations one after the other, mutated. */
 export function mutated(conversations: readonly Frames[], random: Random): Step[] {
   let frames: Buffer[] = [];
-  for (let times = random.between(1, 5); times > 0; times--) frames.push(...random.pick(conversations));
+  for (let times = random.between(2, 9); times > 0; times--) frames.push(...random.pick(conversations));
   for (let times = random.below(5); times > 0; times--) {
     frames = random.weighted(FRAMES_MUTATIONS)(frames, random, conversations);
     if (frames.length === 0) frames = [...random.pick(conversations)];

@@ -56,6 +56,24 @@ const runs = (statement: Facts | Unknown): string[] =>
   whatRuns(statement, names).map((found) => (found.known ? found.text : `unknown ${found.reason}`));
 
 describe('prepared statements', () => {
+  it('are not known where there are too many to tell, until the server has said which one it is', () => {
+    const many = Array.from({ length: 17 }, (_, i) => parse('s', String(i)));
+    send(...many.slice(0, 16));
+    expect(texts('s')).toHaveLength(16);
+    send(...many.slice(16));
+    expect(texts('s')).toEqual([]);
+    expect(runs(execute('s'))).toEqual(['EXECUTE s', 'unknown name']);
+    const last = parse('s', 'last');
+    names.expect(last, 'message');
+    expect(texts('s')).toEqual(['last']);
+    names.synced();
+    names.reject(many[0] as NameChange);
+    confirm(many[1] as NameChange);
+    for (const failed of many.slice(2)) names.reject(failed);
+    confirm(last);
+    expect(texts('s')).toEqual(['last']);
+  });
+
   it('are there from when they are sent, and gone when the server refuses them', () => {
     const one = parse('s', 'one');
     send(one);
