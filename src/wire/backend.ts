@@ -1,7 +1,7 @@
 // The messages a server sends: encoders for those that we make ourselves, readers for the few that we look into.
 // Bytes in, values out, no I/O.
 import { Cursor, cstring, int32, ShortRead } from '../base/bytes.ts';
-import { type CountersignError, meaningOf } from '../base/errors.ts';
+import { CountersignError, meaningOf } from '../base/errors.ts';
 import { HEADER_LENGTH } from './frames.ts';
 
 /** Backend message tags (manual, "Message Formats", B). */
@@ -104,38 +104,44 @@ export function encodeNotice(message: string, detail: string, hint: string): Buf
   });
 }
 
-/** Of an ErrorResponse or NoticeResponse frame. Throws ShortRead on a malformed one. */
-export function parseErrorFields(frame: Buffer): ErrorFields {
-  const cursor = new Cursor(frame, HEADER_LENGTH);
+/** Reads a frame of the server's. Throws CountersignError `upstream_unavailable` on a malformed one. */
+function reader<Message>(read: (cursor: Cursor) => Message): (frame: Buffer) => Message {
+  return (frame) => {
+    try {
+      return read(new Cursor(frame, HEADER_LENGTH));
+    } catch (error) {
+      if (!(error instanceof ShortRead)) throw error;
+      throw new CountersignError('upstream_unavailable', 'the database server sent a malformed message');
+    }
+  };
+}
+
+/** Of an ErrorResponse or NoticeResponse frame. */
+export const parseErrorFields = reader((cursor): ErrorFields => {
   const fields: Record<string, string> = {};
   for (let type = cursor.readUint8(); type !== 0; type = cursor.readUint8()) {
     fields[String.fromCharCode(type)] = cursor.readCStringBytes().toString('utf8');
   }
   return fields;
-}
+});
 
-export function parseReadyForQuery(frame: Buffer): TransactionStatus {
-  const status = String.fromCharCode(frame[HEADER_LENGTH] ?? 0);
+export const parseReadyForQuery = reader((cursor): TransactionStatus => {
+  const status = String.fromCharCode(cursor.readUint8());
   return status === 'T' || status === 'E' ? status : 'I';
-}
+});
 
-export function parseParameterStatus(frame: Buffer): { name: string; value: string } {
-  const cursor = new Cursor(frame, HEADER_LENGTH);
-  return {
-    name: cursor.readCStringBytes().toString('utf8'),
-    value: cursor.readCStringBytes().toString('utf8'),
-  };
-}
+export const parseParameterStatus = reader((cursor): { name: string; value: string } => ({
+  name: cursor.readCStringBytes().toString('utf8'),
+  value: cursor.readCStringBytes().toString('utf8'),
+}));
 
 /** `INSERT 0 5` → tag `INSERT`, rows 5; `DROP TABLE` → rows null. */
-export function parseCommandTag(frame: Buffer): { tag: string; rows: number | null } {
-  const end = frame.length - 1;
-  if (end < HEADER_LENGTH || frame[end] !== 0) throw new ShortRead();
-  const text = frame.toString('latin1', HEADER_LENGTH, end);
+export const parseCommandTag = reader((cursor): { tag: string; rows: number | null } => {
+  const text = cursor.readCStringBytes().toString('latin1');
   const counted = withoutNumber(text);
   if (counted === null) return { tag: text, rows: null };
   return { tag: withoutNumber(counted) ?? counted, rows: Number(text.slice(counted.length + 1)) };
-}
+});
 
 /** The words before a last word of digits; null where there is none. Without a pattern: it comes with every statement. */
 function withoutNumber(text: string): string | null {

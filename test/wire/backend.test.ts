@@ -1,4 +1,5 @@
 // The server messages that we make, read back by pg-protocol; and the few of the server's that we look into.
+import fc from 'fast-check';
 import type { BackendMessage } from 'pg-protocol/dist/messages.js';
 import { Parser } from 'pg-protocol/dist/parser.js';
 import { describe, expect, it } from 'vitest';
@@ -164,5 +165,23 @@ describe('readers', () => {
       M: '',
       z: 'new',
     });
+  });
+
+  it.each([
+    ['ErrorResponse', parseErrorFields],
+    ['ReadyForQuery', parseReadyForQuery],
+    ['ParameterStatus', parseParameterStatus],
+    ['CommandComplete', parseCommandTag],
+  ])('%s throws nothing but CountersignError, whatever comes', (_, parse) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (body) => {
+        const frame = Buffer.concat([Buffer.from('?....'), body]);
+        try {
+          parse(frame);
+        } catch (error) {
+          expect(error).toBeInstanceOf(CountersignError);
+        }
+      }),
+    );
   });
 });
