@@ -107,6 +107,8 @@ export class Following implements ScannerOwner {
         return this.pipeline.onDescribed();
       case BACKEND.EmptyQueryResponse:
         return this.pipeline.onCommandComplete(null);
+      case BACKEND.FunctionCallResponse:
+        return this.pipeline.onFunctionCallResponse();
       case BACKEND.PortalSuspended:
         return this.pipeline.onPortalSuspended();
       case BACKEND.CopyInResponse:

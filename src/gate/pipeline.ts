@@ -60,7 +60,7 @@ export class Pipeline {
   #copyIn = false;
   /** The head is a COPY FROM STDIN that has begun. */
   #copying = false;
-  /** The head, a Query, has had an answer other than rows. */
+  /** The head, a Query or a FunctionCall, has had an answer other than rows. */
   #begun = false;
   /** ReadyForQuery that may still come for a doubtful Sync which was given up. */
   #stray = 0;
@@ -81,7 +81,7 @@ export class Pipeline {
     return this.#skipping;
   }
 
-  /** The server waits for CopyData. */
+  /** The server waits for CopyData, and nothing that ends the COPY is on its way. */
   get copyIn(): boolean {
     return this.#copyIn;
   }
@@ -100,8 +100,9 @@ export class Pipeline {
       if (entry.kind !== 'sync') this.#behindFlush.add(entry);
       this.#flushed = false;
     }
-    if (entry.kind === 'copy end') this.#copyIn = false;
+    // A message that has no place in a COPY ends it, as CopyDone and CopyFail do.
     if (entry.kind === 'sync') entry.doubtful = this.#copyIn;
+    else this.#copyIn = false;
     if (entry.kind === 'execute') this.implicitBlock = true;
     else if (ENDS_READY.has(entry.kind) && !('doubtful' in entry && entry.doubtful))
       this.implicitBlock = false;
@@ -152,6 +153,11 @@ export class Pipeline {
     if (head.kind === 'execute') this.#settle('done');
   }
 
+  onFunctionCallResponse(): void {
+    this.#answered('function call');
+    this.#begun = true;
+  }
+
   onPortalSuspended(): void {
     const head = this.#answered('execute');
     if (head.kind !== 'execute') return;
@@ -163,14 +169,14 @@ export class Pipeline {
     const head = this.#answered('execute', 'query');
     this.#copying = true;
     this.#copyIn = true;
-    // What was sent behind the COPY before we knew that it is one: the server ignores Sync until the CopyDone.
+    // What was sent behind the COPY before we knew that it is one: the server ignores Sync until something ends the COPY.
     this.#trim();
-    for (const entry of this.#queue) {
-      if (entry.kind === 'copy end') {
+    for (const entry of this.#queue.slice(1)) {
+      if (entry.kind !== 'sync') {
         this.#copyIn = false;
         break;
       }
-      if (entry.kind === 'sync') entry.doubtful = true;
+      entry.doubtful = true;
     }
     if (this.#copyIn && head.kind === 'execute') this.implicitBlock = true;
   }
@@ -215,8 +221,9 @@ export class Pipeline {
   onReadyForQuery(status: TransactionStatus): void {
     this.status = status;
     const head = this.#head();
-    const queried = head?.kind === 'query' || head?.kind === 'refused query';
-    if (head === undefined || !ENDS_READY.has(head.kind) || (queried && !this.#begun)) {
+    // Only a Sync has no other answer.
+    const early = head?.kind !== 'sync' && !this.#begun;
+    if (head === undefined || !ENDS_READY.has(head.kind) || early) {
       if (this.#stray === 0) throw new UnexpectedAnswer('ReadyForQuery', head?.kind);
       this.#stray--;
       if (head === undefined) this.#skipping = false;

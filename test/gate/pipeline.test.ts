@@ -92,12 +92,13 @@ function answer(pipeline: Pipeline, message: string): void {
       return pipeline.onError(detail);
     case 'Z':
       return pipeline.onReadyForQuery(detail as TransactionStatus);
+    case 'V':
+      return pipeline.onFunctionCallResponse();
     case 't':
     case 'D':
     case 'H':
     case 'd':
     case 'c':
-    case 'V':
       return;
     default:
       throw new Error(`no such answer: ${message}`);
