@@ -1,6 +1,6 @@
 // The same script played on the server itself and through the proxy: what a client hears must be the same, byte for byte,
 // but for the cancel key and the one error of each frame that the proxy has refused. Which frames those are its log says.
-import { mustFail } from '../../src/gate/refusal.ts';
+import { DURING_COPY, mustFail } from '../../src/gate/refusal.ts';
 import { BACKEND, parseErrorFields } from '../../src/wire/backend.ts';
 import { type Frame, HEADER_LENGTH } from '../../src/wire/frames.ts';
 import { FRONTEND } from '../../src/wire/frontend.ts';
@@ -58,7 +58,7 @@ const RUNS: ReadonlyMap<number, Parameters<typeof mustFail>[0]> = new Map([
 ]);
 
 const REFUSED = 'an error for the refused frame';
-const ENDED = 'an error of the proxy that ends the session';
+const ENDED = 'a statement that had to be held amid a COPY';
 
 /** A frame as it is compared: whole, but for what must differ. Null: nothing of the server's. */
 function shown({ tag, bytes }: Frame): string | null {
@@ -76,7 +76,7 @@ function shown({ tag, bytes }: Frame): string | null {
     case BACKEND.ErrorResponse: {
       const { F: file, V: severity, M: message = '' } = parseErrorFields(bytes);
       // The server names the place in its source, the proxy has none to name.
-      if (file === undefined && severity === 'FATAL') return ENDED;
+      if (message === DURING_COPY.error.message) return ENDED;
       const ours = file === undefined && severity === 'ERROR';
       const standIn = /"countersign_refused"|function with OID 0 /.test(message);
       return ours || standIn ? REFUSED : text;
@@ -92,7 +92,7 @@ export function firstDifference(direct: readonly string[], through: readonly str
   for (let i = 0; i < length; i++) {
     const [one, other] = [direct[i], through[i]];
     if (one === other) continue;
-    // The proxy has ended the session in words of its own: a statement that must be held cannot wait amid a COPY.
+    // Servers differ in what they make of it; the proxy ends the session, in words of its own.
     if (other === ENDED) return null;
     return `frame ${i}: the server says ${JSON.stringify(one ?? 'nothing')}, the proxy ${JSON.stringify(other ?? 'nothing')}`;
   }
