@@ -11,6 +11,7 @@ import type { Logged } from './witness.ts';
 
 /** Where to connect, and as whom. */
 export interface Side {
+  readonly is: 'server' | 'proxy';
   readonly place: Place;
   readonly login: Login;
 }
@@ -22,14 +23,14 @@ export interface Heard extends Played {
 
 /** Plays it there and remembers what was answered. `marker`: the session's application_name. */
 export async function hear(
-  { place, login }: Side,
+  { is, place, login }: Side,
   steps: readonly Step[],
   marker: string,
   settleAt?: PlayOptions['settleAt'],
 ): Promise<Heard> {
   const frames: string[] = [];
   const line = await Line.open(place, login, { application_name: marker }, (frame) => {
-    const text = shown(frame);
+    const text = shown(frame, is);
     if (text !== null) frames.push(text);
   });
   const played = await play(line, steps, { place, ...(settleAt === undefined ? {} : { settleAt }) });
@@ -61,7 +62,7 @@ const REFUSED = 'an error for the refused frame';
 const ENDED = 'a statement that had to be held amid a COPY';
 
 /** A frame as it is compared: whole, but for what must differ. Null: nothing of the server's. */
-function shown({ tag, bytes }: Frame): string | null {
+function shown({ tag, bytes }: Frame, side: Side['is']): string | null {
   const text = `${String.fromCharCode(tag)} ${bytes.toString('latin1', HEADER_LENGTH)}`;
   switch (tag) {
     case BACKEND.Authentication:
@@ -75,11 +76,13 @@ function shown({ tag, bytes }: Frame): string | null {
       return parseErrorFields(bytes)['M']?.startsWith('held for approval') ? null : text;
     case BACKEND.ErrorResponse: {
       const { F: file, V: severity, M: message = '' } = parseErrorFields(bytes);
-      // The server names the place in its source, the proxy has none to name.
       if (message === DURING_COPY.error.message) return ENDED;
-      const ours = file === undefined && severity === 'ERROR';
-      const standIn = /"countersign_refused"|function with OID 0 /.test(message);
-      return ours || standIn ? REFUSED : text;
+      const refused =
+        side === 'server'
+          ? /"countersign_refused"|function with OID 0 /.test(message)
+          : // The server names the place in its source, the proxy has none to name.
+            file === undefined && severity === 'ERROR';
+      return refused ? REFUSED : text;
     }
     default:
       return text;

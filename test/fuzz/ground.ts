@@ -102,6 +102,7 @@ export async function openGround(main: string, laneCount: number): Promise<Groun
     closings.push(() => witness.close());
 
     const through = (proxy: RunningProxy, database: string): Side => ({
+      is: 'proxy',
       place: { host: '127.0.0.1', port: proxy.running.port },
       login: { ...AGENT, database },
     });
@@ -111,7 +112,11 @@ export async function openGround(main: string, laneCount: number): Promise<Groun
       const [twin, alone] = [twins[i] as string, direct[i] as string];
       const both = [await connect(twin), await connect(alone)];
       lanes.push({
-        direct: { place: { host, port }, login: { user: ROLE, password: PASSWORD, database: alone } },
+        direct: {
+          is: 'server',
+          place: { host, port },
+          login: { user: ROLE, password: PASSWORD, database: alone },
+        },
         observe: through(proxies.observe, twin),
         default: through(proxies.default, twin),
         reset: async () => void (await Promise.all(both.map((client) => client.query(RESET)))),

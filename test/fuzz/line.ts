@@ -40,17 +40,19 @@ export class Line {
   heard = 0;
   key: { readonly processId: number; readonly secretKey: Buffer } | null = null;
   onFrame: (frame: Frame) => void = () => {};
+  /** What comes is no frames, and so nothing more is heard. */
+  garbled = false;
+  /** Single bytes that come before any frame: the answers to SSLRequest and GSSENCRequest. */
+  bare = 0;
   readonly #reader = new FrameReader(LARGEST_ANSWER);
   readonly #waiting = new Set<() => void>();
 
   constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', (chunk: Buffer) => {
-      this.#reader.push(chunk);
-      for (let frame = this.#reader.next(); frame !== null; frame = this.#reader.next()) {
-        this.heard++;
-        this.onFrame(frame);
-      }
+      const skipped = Math.min(this.bare, chunk.length);
+      this.bare -= skipped;
+      this.#hear(chunk.subarray(skipped));
       this.#wake();
     });
     socket.on('error', () => {});
@@ -132,6 +134,22 @@ export class Line {
       const timer = setTimeout(done, quietMs);
       this.#waiting.add(again);
     });
+  }
+
+  #hear(bytes: Buffer): void {
+    if (this.garbled) return;
+    this.#reader.push(bytes);
+    for (;;) {
+      let frame: Frame | null = null;
+      try {
+        frame = this.#reader.next();
+      } catch {
+        this.garbled = true;
+      }
+      if (frame === null) return;
+      this.heard++;
+      this.onFrame(frame);
+    }
   }
 
   #wake(): void {

@@ -99,6 +99,7 @@ export async function play(line: Line, steps: readonly Step[], options: PlayOpti
     if (left === 'half-close' || !boundaries.fill(write)) socket.end();
     else if (!boundaries.terminated) socket.write(LAST_WORDS);
     await line.until(() => line.closed || done, ANSWER_MS, left === null ? 'the last answer' : 'the end');
+    if (line.garbled) throw new Error('what was answered are no frames');
     return { messages, settled };
   } finally {
     socket.destroy();

@@ -116,6 +116,7 @@ export async function attempt(place: Place, marker: string, random: Random): Pro
   };
   try {
     for (let times = random.chance(20) ? random.between(1, 2) : 0; times > 0; times--) {
+      line.bare++;
       line.socket.write(random.pick([SSL_REQUEST, GSSENC_REQUEST]));
       messages++;
       await line.quiet(5);
