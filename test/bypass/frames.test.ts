@@ -1,9 +1,9 @@
 // Frames that come in the smallest pieces, and as many as there can be: the cost must stay in proportion.
 import { expect, test } from 'vitest';
-import { Names } from '../../src/gate/names.ts';
+import { Names, preparedOf } from '../../src/gate/names.ts';
 import { Pipeline } from '../../src/gate/pipeline.ts';
 import { workOfExecute } from '../../src/gate/work.ts';
-import { FrameReader } from '../../src/wire/frames.ts';
+import { Frame, FrameReader } from '../../src/wire/frames.ts';
 import { frame } from '../live/wire-client.ts';
 
 test('a long frame that comes byte by byte does not cost a Buffer a byte', () => {
@@ -63,7 +63,7 @@ test('names that are sent again and again do not make one Execute stand for a mi
   const names = new Names();
   const statement = { known: false, text: 'x', reason: 'name', detail: 'x' } as const;
   for (let i = 0; i < 1000; i++) {
-    const prepared = { sql: 'x', statements: [statement], parameterTypes: [] };
+    const prepared = preparedOf('x', [statement], []);
     names.expect({ kind: 'statement', name: '', prepared }, 'message');
     names.synced();
   }
@@ -73,7 +73,7 @@ test('names that are sent again and again do not make one Execute stand for a mi
     names.expect({ kind: 'portal', name: '', portal: { name: '', prepared, ...parts } }, 'message');
     names.synced();
   }
-  const work = workOfExecute(frame.execute(), names);
+  const work = workOfExecute(new Frame(frame.execute()), names);
   expect(work.statements.length).toBeLessThan(1000);
   expect(work.statements.length).toBeGreaterThan(0);
   expect(work.statements.every(({ known }) => !known)).toBe(true);

@@ -46,7 +46,7 @@ export function asForwarded(steps: readonly Step[], fates: Logged['fates']): Ste
       ...framesIn(step.bytes).map((frame) => {
         const protocol = RUNS.get(frame[0] ?? 0);
         if (protocol === undefined) return frame;
-        return fates[next++] === 'refuse' ? mustFail(protocol) : frame;
+        return fates[next++] === 'refuse' ? mustFail(protocol).bytes : frame;
       }),
     );
   });
