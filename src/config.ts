@@ -96,12 +96,17 @@ export interface Config {
   readonly limits: {
     readonly connections: number;
     readonly connectionsPerAgent: number | null;
+    readonly connectionsPerAddress: number | null;
+    readonly unauthenticated: number;
     readonly startupMs: number;
     readonly authenticationMs: number;
+    readonly idleMs: number | null;
+    readonly idleInTransactionMs: number | null;
     readonly frameBytes: number;
     readonly backlogBytes: number;
     readonly statements: number;
     readonly preparedStatements: number;
+    readonly preparedBytes: number;
   };
 }
 

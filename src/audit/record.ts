@@ -1,5 +1,6 @@
 // What the log can say. One type per kind of record; the common fields (v, seq, node, epoch, time, mono) are the log's own.
 import type { HoldId, SessionId } from '../base/ids.ts';
+import type { Limit } from '../base/limit.ts';
 import type { Vote } from '../holds/hold.ts';
 import type { Action, Approvals } from '../rules/verdict.ts';
 import type { FunctionUse, RelationUse, StatementClass } from '../sql/facts.ts';
@@ -140,7 +141,7 @@ export type RecordDraft =
       readonly type: 'limit.hit';
       readonly session: SessionId | null;
       readonly clientAddress: string;
-      readonly limit: string;
+      readonly limit: Limit;
     }
   | { readonly type: 'started'; readonly version: string }
   | { readonly type: 'stopped' }

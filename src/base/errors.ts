@@ -1,6 +1,7 @@
 // One error class with a closed set of codes, and the one table that says what each code means on every
 // surface: to a Postgres client (SQLSTATE), over HTTP (status), to a shell (exit code).
 // Adding a kind of error is adding a row here.
+import type { Limit } from './limit.ts';
 
 interface Meaning {
   /** SQLSTATE sent to a Postgres client. Class Z is ours (the SQL standard leaves I–Z to implementations). */
@@ -37,6 +38,9 @@ const MEANINGS = {
   decided: { sqlstate: '55000', http: 409, exit: 1 },
   not_found: { sqlstate: '02000', http: 404, exit: 1 },
   transaction_aborted: { sqlstate: '25P02', http: 409, exit: 1 },
+  // What took too long; the server's own words and codes for the same.
+  idle_session: { sqlstate: '57P05', http: 408, exit: 1 },
+  idle_in_transaction: { sqlstate: '25P03', http: 408, exit: 1 },
   // What is down.
   approvals_unavailable: { sqlstate: 'ZC003', http: 503, exit: 1 },
   log_unwritable: { sqlstate: '58030', http: 503, exit: 1 },
@@ -55,6 +59,8 @@ export interface ErrorExtras {
   /** What to do next, in a person's words. */
   readonly hint?: string;
   readonly cause?: unknown;
+  /** Which limit was met; it is recorded. */
+  readonly limit?: Limit;
 }
 
 /** An expected failure: its text is safe to show to whoever caused it. Anything else that is thrown is a bug. */
@@ -62,6 +68,7 @@ export class CountersignError extends Error {
   readonly code: ErrorCode;
   readonly detail: string | undefined;
   readonly hint: string | undefined;
+  readonly limit: Limit | undefined;
 
   constructor(code: ErrorCode, message: string, extras: ErrorExtras = {}) {
     super(message, extras.cause === undefined ? undefined : { cause: extras.cause });
@@ -69,6 +76,7 @@ export class CountersignError extends Error {
     this.code = code;
     this.detail = extras.detail;
     this.hint = extras.hint;
+    this.limit = extras.limit;
   }
 }
 

@@ -156,9 +156,11 @@ export async function startNode(
       }),
       failures: new FailedLogins(systemClock),
       databases: new Map([...config.databases].map(([name, database]) => [name, targetOf(database)])),
-      connections: limits.connections,
-      connectionsFor: (agent) => perAgent.get(agent) ?? limits.connectionsPerAgent ?? limits.connections,
-      startupMs: limits.startupMs + limits.authenticationMs,
+      limits: {
+        ...limits,
+        connectionsFor: (agent) =>
+          perAgent.get(agent) ?? limits.connectionsPerAgent ?? Number.POSITIVE_INFINITY,
+      },
     });
     let listenerClosed: Promise<void> | null = null;
     const closeListener = (why?: CountersignError): Promise<void> => {

@@ -124,10 +124,17 @@ const http = strict({
 const limits = strict({
   connections: integer(1, 100_000).default(1000),
   connectionsPerAgent: integer(1, 100_000).optional(),
+  connectionsPerAddress: integer(1, 100_000).optional(),
+  /** Connections that have not proved who they are. One more takes the place of the oldest. */
+  unauthenticated: integer(1, 100_000).default(200),
   /** From the first byte to a complete startup packet, TLS handshake included. */
   startup: milliseconds('10s'),
   /** From the startup packet to a proven identity. */
   authentication: milliseconds('10s'),
+  /** A session with nothing under way, as idle_session_timeout of the server; no limit when it is not set. */
+  idle: duration.optional(),
+  /** The same within a transaction, as idle_in_transaction_session_timeout. */
+  idleInTransaction: duration.optional(),
   frame: bytes('64MiB'),
   /** What a client may send behind a statement that is held. */
   backlog: bytes('1MiB'),
@@ -135,6 +142,8 @@ const limits = strict({
   statements: integer(1, 100_000).default(1000),
   /** Prepared statements, and portals, that one session may have. */
   preparedStatements: integer(1, 1_000_000).default(10_000),
+  /** Bytes of their texts and of the values bound to portals that one session may have kept here. */
+  prepared: bytes('128MiB'),
 });
 
 export const configSchema = strict({

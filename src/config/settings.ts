@@ -49,12 +49,17 @@ export function configOf(text: ConfigText, file: string, check: References): Con
     limits: {
       connections: text.limits.connections,
       connectionsPerAgent: text.limits.connectionsPerAgent ?? null,
+      connectionsPerAddress: text.limits.connectionsPerAddress ?? null,
+      unauthenticated: text.limits.unauthenticated,
       startupMs: text.limits.startup,
       authenticationMs: text.limits.authentication,
+      idleMs: text.limits.idle ?? null,
+      idleInTransactionMs: text.limits.idleInTransaction ?? null,
       frameBytes: text.limits.frame,
       backlogBytes: text.limits.backlog,
       statements: text.limits.statements,
       preparedStatements: text.limits.preparedStatements,
+      preparedBytes: text.limits.prepared,
     },
   };
 }

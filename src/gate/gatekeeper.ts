@@ -13,12 +13,13 @@ import type { Asking } from './asking.ts';
 import type { Following } from './following.ts';
 import { judge } from './judge.ts';
 import { mayHideASetting } from './lexing.ts';
+import { recordLimit } from './limit-record.ts';
 import { type NameChange, type Portal, preparedOf } from './names.ts';
 import type { Node } from './node.ts';
 import type { Outbox } from './outbox.ts';
 import type { Expected, Run } from './pipeline.ts';
 import { barrierFor, intentDraft, intentOf, intentToForward, type Speaker } from './recording.ts';
-import { IN_PLANNING, mustFail, type Refusal } from './refusal.ts';
+import { IN_PLANNING, mustFail, type Refusal, tooManyNames } from './refusal.ts';
 import type { Decision } from './waiting.ts';
 import {
   sqlText,
@@ -68,9 +69,9 @@ export class Gatekeeper implements Gate {
     const { tag, chunk, start, end } = frame;
     switch (tag) {
       case FRONTEND.Query:
-        return admit(workOfQuery(frame, this.#following.names, this.#read), this);
+        return this.#admit(workOfQuery(frame, this.#following.names, this.#read));
       case FRONTEND.Execute:
-        return admit(workOfExecute(frame, this.#following.names), this);
+        return this.#admit(workOfExecute(frame, this.#following.names));
       case FRONTEND.FunctionCall:
         return admit(workOfFunctionCall(frame), this);
       case FRONTEND.Parse:
@@ -180,26 +181,56 @@ export class Gatekeeper implements Gate {
 
   /** Takes no further frame before the server has answered what it was sent, then does this. */
   #afterAnswers(work: () => void): void {
-    this.pause();
-    this.settled()
-      .then((alive) => {
-        if (alive) work();
-      })
-      .catch((error: unknown) => this.fail(error))
-      .finally(() => this.resume());
+    const wait = async (): Promise<void> => {
+      this.pause();
+      const alive = await this.settled();
+      this.paused = false;
+      if (alive) work();
+      // It may be one that now waits for a person, and resumes by itself.
+      if (!this.paused) this.#options.onResume();
+    };
+    wait().catch((error: unknown) => this.fail(error));
   }
 
   #sendNaming(frame: Frame, kind: 'parse' | 'bind' | 'close', change: NameChange): void {
     const { names, querying } = this.#following;
-    const { names: most } = this.#options.node.limits;
-    if (kind !== 'close' && Math.max(names.statements.size, names.portals.size) >= most) {
-      throw new CountersignError('limit', `more than ${most} prepared statements or portals in one session`, {
-        hint: 'Close those that are no longer needed, or raise limits.preparedStatements.',
-      });
+    const full = this.#noRoomFor(change);
+    if (full !== null) {
+      // Answers that are still to come may make room: a Bind replaces its portal when it is answered, not before.
+      if (!this.#knowing) return this.#afterAnswers(() => this.take(frame));
+      this.#following.expect({ kind: 'refused execute', error: full.error });
+      this.#outbox.push(mustFail('extended'), 'none');
+      return this.#recordLimit(full);
     }
     // Amid the COPY of a Query, a server before 14 takes a Parse for an error and skips nothing of what comes behind it.
     names.expect(change, querying ? 'SQL' : 'message');
     this.#send(frame, { kind, change });
+  }
+
+  /** What its statements would make under a name must find room first: the server would make it. */
+  #admit(work: Work): void {
+    for (const changes of work.changes) {
+      for (const change of changes) {
+        const full = this.#noRoomFor(change);
+        if (full === null) continue;
+        if (!this.#knowing) return this.#afterAnswers(() => this.take(work.frame));
+        return this.refuse(work, this.judge(work), full, null);
+      }
+    }
+    admit(work, this);
+  }
+
+  #noRoomFor(change: NameChange): Refusal | null {
+    const { names, pipeline } = this.#following;
+    const { names: most, preparedBytes } = this.#options.node.limits;
+    const limit = names.exceededBy(change, most, preparedBytes);
+    // What the server will ignore is not kept either.
+    return limit === null || pipeline.skipping ? null : tooManyNames(most, preparedBytes, limit);
+  }
+
+  #recordLimit({ error }: Refusal): void {
+    const { node, speaker } = this.#options;
+    if (error.limit !== undefined) recordLimit(node, speaker, error.limit);
   }
 
   #send(frame: Frame, expected: Expected): void {
@@ -233,9 +264,11 @@ export class Gatekeeper implements Gate {
     this.#outbox.push(work.frame, hold === null ? barrierFor(work) : 'durable');
   }
 
-  refuse(work: Work, verdict: Verdict, { because, error }: Refusal, hold: Hold | null): void {
+  refuse(work: Work, verdict: Verdict, refusal: Refusal, hold: Hold | null): void {
+    const { because, error } = refusal;
     // Recorded also when the client is gone: the log has every statement that was asked for.
     this.#recordIntent(work, verdict, hold, because);
+    this.#recordLimit(refusal);
     if (this.#closed) return;
     const kind = work.protocol === 'extended' ? 'refused execute' : 'refused query';
     this.#following.expect({ kind, error });

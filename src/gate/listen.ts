@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { TlsOptions } from 'node:tls';
 import { CountersignError } from '../base/errors.ts';
 import { newSessionId } from '../base/ids.ts';
+import type { Limit } from '../base/limit.ts';
 import {
   BACKEND,
   encodeAuthenticationOk,
@@ -13,8 +14,11 @@ import {
   encodeReadyForQuery,
 } from '../wire/backend.ts';
 import { CancelKeys } from './cancel.ts';
+import { endIdleSessions, type IdleLimits } from './idle.ts';
+import { StrangersLimitRecords } from './limit-record.ts';
 import { Negotiator, type Startup } from './negotiation.ts';
 import type { Node } from './node.ts';
+import { Places, partyOf, Strangers } from './places.ts';
 import { type Guest, type ReceptionOptions, receive } from './reception.ts';
 import { Session } from './session.ts';
 import { closeWithin } from './source.ts';
@@ -26,11 +30,22 @@ export interface ListenerOptions extends ReceptionOptions {
   readonly port: number;
   /** null: TLS is not offered. */
   readonly tls: TlsOptions | null;
+  readonly limits: ConnectionLimits;
+}
+
+export interface ConnectionLimits extends IdleLimits {
+  /** Sessions, whoever has them. Who is not one yet, or only sends a CancelRequest, takes no place of theirs. */
   readonly connections: number;
   /** How many sessions an agent may have at once. */
   readonly connectionsFor: (agent: string) => number;
-  /** From the first byte to a session, milliseconds. */
+  /** Sessions and logins of one address; null: no limit. */
+  readonly connectionsPerAddress: number | null;
+  /** Connections that have not proved who they are. */
+  readonly unauthenticated: number;
+  /** To a complete startup packet, TLS handshake included. */
   readonly startupMs: number;
+  /** From there to a proven identity. */
+  readonly authenticationMs: number;
 }
 
 const SHUTTING_DOWN = new CountersignError(
@@ -39,6 +54,8 @@ const SHUTTING_DOWN = new CountersignError(
 );
 /** Whoever does not read what we last said does not keep us. */
 const LAST_WORDS_MS = 2_000;
+/** A client that vanished without a FIN is asked after so much silence; the system's own default is two hours. */
+const KEEPALIVE_MS = 60_000;
 
 export class Listener {
   readonly #options: ListenerOptions;
@@ -47,15 +64,22 @@ export class Listener {
   readonly #keys = new CancelKeys();
   readonly #connections = new Set<Socket>();
   readonly #sessions = new Set<Session>();
-  readonly #perAgent = new Map<string, number>();
+  readonly #places = new Places();
+  readonly #strangers: Strangers<Socket>;
+  readonly #limitRecords: StrangersLimitRecords;
+  readonly #endSweep: () => void;
   #closing: Promise<void> | null = null;
   #onIdle: (() => void) | null = null;
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
     this.#negotiator = new Negotiator(options.tls);
-    this.#server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) =>
-      this.#accept(socket),
+    this.#strangers = new Strangers(options.limits.unauthenticated);
+    this.#limitRecords = new StrangersLimitRecords(options.node);
+    this.#endSweep = endIdleSessions(this.#sessions, options.limits, options.node.clock);
+    this.#server = createServer(
+      { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS, allowHalfOpen: true },
+      (socket) => this.#accept(socket),
     );
   }
 
@@ -82,6 +106,7 @@ export class Listener {
   close(why: CountersignError = SHUTTING_DOWN): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       this.#server.close();
+      this.#endSweep();
       for (const session of this.#sessions) session.shutDown(why);
       for (const socket of this.#connections) socket.destroySoon();
       if (this.#sessions.size === 0) resolve();
@@ -91,40 +116,61 @@ export class Listener {
   }
 
   #accept(plain: Socket): void {
-    const { connections, startupMs } = this.#options;
     plain.on('error', () => {});
-    if (this.#connections.size >= connections) {
-      return closeWith(plain, fatal(new CountersignError('too_many_connections', 'too many connections')));
-    }
+    const party = partyOf(plain.remoteAddress);
+    const known = (): void => this.#strangers.delete(party, plain);
     this.#connections.add(plain);
-    plain.once('close', () => this.#connections.delete(plain));
-    const deadline = setTimeout(() => plain.destroy(), startupMs);
+    plain.once('close', () => {
+      this.#connections.delete(plain);
+      known();
+    });
+    const displaced = this.#strangers.add(party, plain);
+    if (displaced !== null) this.#drop(displaced, 'unauthenticated');
     let socket = plain;
-    this.#open(plain, (secured) => {
+    this.#open(plain, party, known, (secured) => {
       socket = secured;
     })
       // Said inside TLS, where there is TLS.
-      .catch((error: unknown) => this.#failed(socket, error))
-      .finally(() => clearTimeout(deadline));
+      .catch((error: unknown) => this.#failed(socket, error));
   }
 
-  async #open(plain: Socket, onSecured: (socket: Socket) => void): Promise<void> {
+  async #open(
+    plain: Socket,
+    party: string,
+    known: () => void,
+    onSecured: (socket: Socket) => void,
+  ): Promise<void> {
     let socket = plain;
-    const packet = await this.#negotiator.negotiate(plain, (secured) => {
-      socket = secured;
-      onSecured(secured);
-    });
-    if (packet.kind === 'startup') return await this.#start(socket, packet);
+    const deadline = setTimeout(() => this.#drop(plain, 'startup'), this.#options.limits.startupMs);
+    const packet = await this.#negotiator
+      .negotiate(plain, (secured) => {
+        socket = secured;
+        onSecured(secured);
+      })
+      .finally(() => clearTimeout(deadline));
+    if (packet.kind === 'startup') return await this.#start(socket, packet, party, known);
     await this.#keys.use(packet.processId, packet.secretKey);
     closeWith(socket, Buffer.alloc(0));
   }
 
-  async #start(socket: Socket, startup: Startup): Promise<void> {
+  async #start(socket: Socket, startup: Startup, party: string, known: () => void): Promise<void> {
     this.#refuseWhenClosing();
-    const guest = await receive(socket, startup, this.#options);
-    const release = this.#takePlace(guest.who.agent);
+    const { connections, connectionsFor, connectionsPerAddress, authenticationMs } = this.#options.limits;
+    const places: (() => void)[] = [];
+    const release = (): void => {
+      for (const giveBack of places) giveBack();
+    };
     let upstream: Upstream | null = null;
     try {
+      if (connectionsPerAddress !== null) {
+        places.push(this.#take('connectionsPerAddress', party, connectionsPerAddress, ' from this address'));
+      }
+      const guest = await withinAuthenticationTime(receive(socket, startup, this.#options), authenticationMs);
+      known();
+      const { agent } = guest.who;
+      // One by one: what was taken must be given back when the next cannot be.
+      places.push(this.#take('connectionsPerAgent', agent, connectionsFor(agent), ` for agent "${agent}"`));
+      places.push(this.#take('connections', '', connections, ''));
       upstream = await connectUpstream(guest.target, guest.request.settings);
       this.#refuseWhenClosing();
       if (socket.destroyed) throw new CountersignError('cancelled', 'the client left during start-up');
@@ -179,26 +225,24 @@ export class Listener {
     if (this.#closing !== null) throw SHUTTING_DOWN;
   }
 
-  /** Returns what gives the place back, once however often it is called. */
-  #takePlace(agent: string): () => void {
-    const now = this.#perAgent.get(agent) ?? 0;
-    if (now >= this.#options.connectionsFor(agent)) {
-      throw new CountersignError('too_many_connections', `too many connections for agent "${agent}"`);
-    }
-    this.#perAgent.set(agent, now + 1);
-    let held = true;
-    return () => {
-      if (!held) return;
-      held = false;
-      const count = (this.#perAgent.get(agent) ?? 1) - 1;
-      if (count === 0) this.#perAgent.delete(agent);
-      else this.#perAgent.set(agent, count);
-    };
+  /** Returns what gives the place back. */
+  #take(limit: Limit, key: string, most: number, whose: string): () => void {
+    const giveBack = this.#places.take(`${limit} ${key}`, most);
+    if (giveBack === null)
+      throw new CountersignError('too_many_connections', `too many connections${whose}`, { limit });
+    return giveBack;
+  }
+
+  /** Without a word: it may be amid a TLS handshake, and the server says nothing to such either. */
+  #drop(socket: Socket, limit: Limit): void {
+    this.#limitRecords.record(limit, addressOf(socket));
+    socket.destroy();
   }
 
   #failed(socket: Socket, error: unknown): void {
     const { node } = this.#options;
     if (error instanceof CountersignError) {
+      if (error.limit !== undefined) this.#limitRecords.record(error.limit, addressOf(socket));
       if (error.code === 'upstream_unavailable') node.problem(error, 'upstream');
       return closeWith(socket, fatal(error));
     }
@@ -211,6 +255,20 @@ export class Listener {
     socket.destroy();
   }
 }
+
+/** What the server says, and as which SQLSTATE, when its authentication_timeout has passed. */
+async function withinAuthenticationTime(received: Promise<Guest>, limitMs: number): Promise<Guest> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const message = 'canceling authentication due to timeout';
+      reject(new CountersignError('cancelled', message, { limit: 'authentication' }));
+    }, limitMs);
+  });
+  return await Promise.race([received, late]).finally(() => clearTimeout(timer));
+}
+
+const addressOf = ({ remoteAddress }: Socket): string => remoteAddress ?? 'unknown';
 
 function fatal(error: CountersignError): Buffer {
   return encodeError(error, 'FATAL');

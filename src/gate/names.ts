@@ -63,6 +63,7 @@ interface Candidate<Value> {
   readonly value: Value;
   /** The segment in which a message made it; null where SQL makes it, whose failure may skip nothing. */
   readonly segment: number | null;
+  readonly bytes: number;
   sure: boolean;
 }
 
@@ -75,13 +76,33 @@ const CANDIDATES_MAX = 16;
 class Candidates<Value> {
   readonly #byName = new Map<string, Candidate<Value>[]>();
   readonly #segment: Segment;
+  readonly #weigh: (value: Value) => number;
+  #bytes = 0;
 
-  constructor(segment: Segment) {
+  constructor(segment: Segment, weigh: (value: Value) => number) {
     this.#segment = segment;
+    this.#weigh = weigh;
   }
 
   get size(): number {
     return this.#byName.size;
+  }
+
+  /** What is kept under all names, roughly. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** What would be kept with `value` in place of what surely has this name. What is on its way counts until it is answered. */
+  bytesWith(name: string, value: Value): number {
+    const replaced = this.#byName.get(name)?.find((candidate) => candidate.sure);
+    return this.#bytes - (replaced?.bytes ?? 0) + this.#weigh(value);
+  }
+
+  /** How many names there would be with this one. The unnamed is none: every session may have one of each kind. */
+  sizeWith(name: string): number {
+    if (name === '') return 0;
+    return this.#byName.size - (this.#byName.has('') ? 1 : 0) + (this.#byName.has(name) ? 0 : 1);
   }
 
   /**
@@ -102,7 +123,9 @@ class Candidates<Value> {
 
   /** It is on its way to the server. */
   expect(name: string, value: Value, by: MadeBy): void {
-    const candidate = { value, segment: by === 'message' ? this.#segment.number : null, sure: false };
+    const segment = by === 'message' ? this.#segment.number : null;
+    const candidate = { value, segment, bytes: this.#weigh(value), sure: false };
+    this.#bytes += candidate.bytes;
     const others = this.#byName.get(name);
     if (others === undefined) this.#byName.set(name, [candidate]);
     else others.push(candidate);
@@ -113,7 +136,7 @@ class Candidates<Value> {
     const candidates = this.#byName.get(name);
     const at = candidates?.findIndex((candidate) => candidate.value === value) ?? -1;
     if (candidates === undefined || at < 0) return;
-    candidates.splice(0, at);
+    for (const replaced of candidates.splice(0, at)) this.#bytes -= replaced.bytes;
     (candidates[0] as Candidate<Value>).sure = true;
   }
 
@@ -143,7 +166,11 @@ class Candidates<Value> {
     const candidates = this.#byName.get(name);
     if (candidates === undefined) return;
     if (candidates.every(keep)) return;
-    const kept = candidates.filter(keep);
+    const kept = candidates.filter((candidate) => {
+      const stays = keep(candidate);
+      if (!stays) this.#bytes -= candidate.bytes;
+      return stays;
+    });
     if (kept.length === 0) this.#byName.delete(name);
     else this.#byName.set(name, kept);
   }
@@ -158,8 +185,24 @@ export type NameChange =
 
 export class Names {
   readonly #segment: Segment = { number: 0 };
-  readonly statements = new Candidates<Prepared>(this.#segment);
-  readonly portals = new Candidates<Portal>(this.#segment);
+  readonly statements = new Candidates<Prepared>(this.#segment, bytesOfPrepared);
+  readonly portals = new Candidates<Portal>(this.#segment, bytesOfPortal);
+
+  /** The limit that would be passed by making this: `most` names of a kind, `mostBytes` kept for all of them; or null. */
+  exceededBy(change: NameChange, most: number, mostBytes: number): 'preparedStatements' | 'prepared' | null {
+    const { statements, portals } = this;
+    if (change.kind === 'statement') {
+      if (statements.sizeWith(change.name) > most) return 'preparedStatements';
+      return statements.bytesWith(change.name, change.prepared) + portals.bytes > mostBytes
+        ? 'prepared'
+        : null;
+    }
+    if (change.kind === 'portal') {
+      if (portals.sizeWith(change.name) > most) return 'preparedStatements';
+      return portals.bytesWith(change.name, change.portal) + statements.bytes > mostBytes ? 'prepared' : null;
+    }
+    return null;
+  }
 
   /** The client has sent a Sync: what fails before it does not keep the server from running what comes behind it. */
   synced(): void {
@@ -205,6 +248,28 @@ export class Names {
   transactionEnded(): void {
     this.portals.dropAll((portal) => !portal.hold);
   }
+}
+
+/** Of a name, and what is kept with it, measured roughly: without text, facts and values. */
+const NAME_BYTES = 512;
+/** Of a relation, a function or a reason among a statement's facts; a text of a megabyte may name 100,000 of them. */
+const FACT_BYTES = 64;
+
+function bytesOfPrepared({ sql, statements }: Prepared): number {
+  let facts = 0;
+  for (const statement of statements) {
+    if (statement.known)
+      facts += statement.relations.length + statement.functions.length + statement.reasons.length;
+  }
+  return NAME_BYTES + sql.length + facts * FACT_BYTES;
+}
+
+/** With its statement, which stays for as long as the portal does, whatever becomes of its own name. */
+function bytesOfPortal({ prepared, values }: Portal): number {
+  let bytes = NAME_BYTES;
+  for (const value of values) bytes += value === null ? 0 : value.length;
+  for (const bound of prepared) bytes += bytesOfPrepared(bound);
+  return bytes;
 }
 
 /** What a statement does to the names when the server completes it. */

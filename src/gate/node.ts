@@ -12,6 +12,8 @@ export interface SessionLimits {
   readonly statements: number;
   /** Prepared statements and portals that a session may have, each. */
   readonly names: number;
+  /** Bytes of their texts and values that a session may have kept here. */
+  readonly preparedBytes: number;
 }
 
 export interface WaitTimes {

@@ -8,6 +8,7 @@ export type Barrier = 'none' | 'written' | 'durable';
 
 interface Batch {
   readonly spans: readonly Span[];
+  readonly bytes: number;
   ready: boolean;
 }
 
@@ -26,6 +27,9 @@ export class Outbox {
   #barrier: Barrier = 'none';
   #batches: Batch[] = [];
   #closed = false;
+  /** Of #spans, and of everything. */
+  #spansBytes = 0;
+  #bytes = 0;
 
   constructor(log: AuditLog, write: (bytes: readonly Buffer[]) => void, fail: (error: Error) => void) {
     this.#log = log;
@@ -38,20 +42,28 @@ export class Outbox {
     return this.#spans.length === 0 && this.#batches.length === 0;
   }
 
+  /** Bytes that are waiting to go out. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   push({ chunk, start, end }: Frame, barrier: Barrier): void {
     const last = this.#spans[this.#spans.length - 1];
     // Frames that came together and all go on are one write, of the very bytes that came.
     if (last !== undefined && last.chunk === chunk && last.end === start) last.end = end;
     else this.#spans.push({ chunk, start, end });
+    this.#spansBytes += end - start;
+    this.#bytes += end - start;
     if (barrier === 'durable' || (barrier === 'written' && this.#barrier === 'none')) this.#barrier = barrier;
   }
 
   /** Sends what has been pushed, as soon as its barrier and every batch before it allow. */
   release(): void {
     if (this.#spans.length === 0) return;
-    const batch: Batch = { spans: this.#spans, ready: this.#barrier === 'none' };
+    const batch: Batch = { spans: this.#spans, bytes: this.#spansBytes, ready: this.#barrier === 'none' };
     const barrier = this.#barrier;
     this.#spans = [];
+    this.#spansBytes = 0;
     this.#barrier = 'none';
     this.#batches.push(batch);
     if (barrier === 'none') return this.#send();
@@ -68,6 +80,8 @@ export class Outbox {
     this.#closed = true;
     this.#spans = [];
     this.#batches = [];
+    this.#spansBytes = 0;
+    this.#bytes = 0;
   }
 
   #send(): void {
@@ -75,6 +89,7 @@ export class Outbox {
       const batch = this.#batches[0];
       if (batch === undefined || !batch.ready || this.#closed) return;
       this.#batches.shift();
+      this.#bytes -= batch.bytes;
       this.#write(batch.spans.map(bytesOf));
     }
   }

@@ -76,6 +76,12 @@ export class Pipeline {
     return this.#head() === undefined;
   }
 
+  /** Messages that the server has still to answer. */
+  get length(): number {
+    this.#head(); // a CopyDone has no answer to wait for
+    return this.#queue.length - this.#first;
+  }
+
   /** An error has made the server ignore everything up to the next Sync. */
   get skipping(): boolean {
     return this.#skipping;

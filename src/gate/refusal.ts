@@ -143,9 +143,29 @@ export function tooMuchBehind(limitBytes: number): Refusal {
       'limit',
       `more than ${limitBytes} bytes were sent behind a statement that waits for approval`,
       {
+        limit: 'backlog',
         hint: 'The statement has not run. Wait for its answer before sending more, or raise limits.backlog.',
       },
     ),
+  };
+}
+
+/** Neither made by the server, nor kept here. */
+export function tooManyNames(
+  most: number,
+  mostBytes: number,
+  limit: 'preparedStatements' | 'prepared',
+): Refusal {
+  const what =
+    limit === 'prepared'
+      ? `more than ${mostBytes} bytes of prepared statements and bound values in one session`
+      : `more than ${most} prepared statements or portals in one session`;
+  return {
+    because: 'limit',
+    error: new CountersignError('limit', what, {
+      limit,
+      hint: `Close those that are no longer needed, or raise limits.${limit}.`,
+    }),
   };
 }
 

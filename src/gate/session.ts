@@ -9,6 +9,8 @@ import { ServerScanner } from '../wire/scanner.ts';
 import { Asking } from './asking.ts';
 import { Following, type UnchangingVariables } from './following.ts';
 import { Gatekeeper } from './gatekeeper.ts';
+import type { Idleness } from './idle.ts';
+import { recordLimit } from './limit-record.ts';
 import type { Node } from './node.ts';
 import { Outbox } from './outbox.ts';
 import { UnexpectedAnswer } from './pipeline.ts';
@@ -19,6 +21,10 @@ import type { Interruption } from './waiting.ts';
 
 /** How much of what the server sends for a client that has gone is read, to learn how its statements end. */
 const UNDELIVERED_MAX = 1024 * 1024;
+/** What the log, or the server, has not taken yet: beyond this no more is read from the client. */
+const OUTBOX_MAX_BYTES = 1024 * 1024;
+/** The same for messages that the server has not answered: each is remembered here, and may be a few bytes long. */
+const UNANSWERED_MAX = 10_000;
 /** Whoever does not read what we last said does not keep us. */
 const LAST_WORDS_MS = 5_000;
 
@@ -41,6 +47,7 @@ type Ending =
   | 'protocol error'
   | 'internal error'
   | 'log unwritable'
+  | 'idle'
   | 'shutdown';
 
 export class Session {
@@ -110,6 +117,25 @@ export class Session {
     this.#fatal(error, 'shutdown');
   }
 
+  // — Idle sessions, see idle.ts ———————————————————————————————————————————————————————————————————————
+
+  get idleness(): Idleness {
+    const { pipeline } = this.#following;
+    // A slow reader still has to take what it asked for.
+    const busy =
+      this.#gatekeeper.paused || !pipeline.idle || !this.#outbox.empty || this.#client.writableLength > 0;
+    if (busy || this.#ending !== null || this.#leaving !== null) return 'busy';
+    return pipeline.status === 'I' && !pipeline.implicitBlock ? 'idle' : 'idle in transaction';
+  }
+
+  get heardBytes(): number {
+    return this.#client.bytesRead;
+  }
+
+  endIdle(error: CountersignError): void {
+    this.#fatal(error, 'idle');
+  }
+
   #listen(): void {
     const client = this.#client;
     const server = this.#upstream.socket;
@@ -125,7 +151,7 @@ export class Session {
     server.on('end', () => this.#serverGone());
     server.on('close', () => this.#serverGone());
     server.on('error', () => this.#serverGone());
-    server.on('drain', () => client.resume());
+    server.on('drain', () => this.#steer());
     client.resume();
     server.resume();
   }
@@ -150,24 +176,45 @@ export class Session {
         if (frame === null) break;
         this.#gatekeeper.take(frame);
       }
+      const { pipeline } = this.#following;
+      if (pipeline.copyIn && pipeline.length > UNANSWERED_MAX)
+        throw new CountersignError('limit', `more than ${UNANSWERED_MAX} messages amid a COPY FROM STDIN`);
       this.#outbox.release();
+      this.#steer();
     });
   }
 
   #resume(): void {
     if (this.#ending !== null) return this.#recordEnd(this.#ending);
-    this.#client.resume();
     this.#takeFrames();
+  }
+
+  /** Reads on from the client or not: what it sends must not pile up here. */
+  #steer(): void {
+    const client = this.#client;
+    if (this.#gatekeeper.paused || this.#ending !== null) return;
+    const { pipeline } = this.#following;
+    // Amid a COPY FROM STDIN nothing is answered before its end, which is still to be read.
+    const owed = pipeline.length > UNANSWERED_MAX && !pipeline.copyIn;
+    if (!owed && this.#outbox.bytes <= OUTBOX_MAX_BYTES && !this.#upstream.socket.writableNeedDrain) {
+      if (client.isPaused()) client.resume();
+    } else if (!client.isPaused()) {
+      client.pause();
+      if (!owed) return;
+      // The server keeps answers back until a Sync, and that of this pipeline may be among what is not read now.
+      this.#following.pipeline.flushed();
+      this.#outbox.push(new Frame(serialize.flush()), 'none');
+      this.#outbox.release();
+    }
   }
 
   #toServer(parts: readonly Buffer[]): void {
     const { socket } = this.#upstream;
-    let flowing = true;
     if (parts.length > 1) socket.cork();
-    for (const bytes of parts) flowing = socket.write(bytes);
+    for (const bytes of parts) socket.write(bytes);
     if (parts.length > 1) socket.uncork();
-    if (!flowing && !this.#gatekeeper.paused) this.#client.pause();
-    if (this.#leaving !== null && this.#outbox.empty) socket.end();
+    this.#steer();
+    this.#endWhenSent();
   }
 
   // — Server to client —————————————————————————————————————————————————————————————————————————————————
@@ -183,13 +230,17 @@ export class Session {
       if (out.length > 1) this.#client.uncork();
       if (!flowing) this.#upstream.socket.pause();
       this.#gatekeeper.answered();
+      if (this.#client.isPaused()) this.#steer();
     });
   }
 
   /** Whoever is gone does not make the server send a whole table to nobody. */
   #discard(length: number, leaving: Ending): void {
     this.#undelivered += length;
-    if (this.#undelivered > UNDELIVERED_MAX) this.#end(leaving);
+    if (this.#undelivered <= UNDELIVERED_MAX) return;
+    this.#end(leaving);
+    // In the middle of what it says it hears no Terminate, only that nobody is left who reads.
+    this.#upstream.socket.destroy();
   }
 
   #serverGone(): void {
@@ -214,8 +265,14 @@ export class Session {
     if (this.#ending !== null || this.#leaving !== null) return;
     if (this.#gatekeeper.paused) return this.#end(ending);
     this.#leaving = ending;
-    this.#outbox.push(new Frame(serialize.end()), 'none');
+    // The server hears of it what it would have heard without us: amid a COPY, a Terminate is not the end of the stream.
+    if (ending === 'client terminated') this.#outbox.push(new Frame(serialize.end()), 'none');
     this.#outbox.release();
+    this.#endWhenSent();
+  }
+
+  #endWhenSent(): void {
+    if (this.#leaving !== null && this.#outbox.empty) this.#upstream.socket.end();
   }
 
   /** Runs `work`; an error that it throws ends the session, and only this session. */
@@ -248,6 +305,8 @@ export class Session {
 
   #fatal(error: CountersignError, ending: Ending): void {
     if (this.#ending !== null) return;
+    const { limit } = error;
+    if (limit !== undefined) this.#tryToRecord(() => recordLimit(this.#node, this.#speaker, limit));
     // Within a row that has not come whole it would be read as a part of the row.
     if (this.#scanner.betweenMessages) this.#client.write(encodeError(error, 'FATAL'));
     this.#end(ending);
@@ -261,6 +320,7 @@ export class Session {
     this.#tryToRecord(() => this.#following.pipeline.lose());
     this.#upstream.end();
     this.#client.end();
+    this.#client.resume(); // what it still sends is read and forgotten: it must get to our last words, and to the end
     closeWithin(this.#client, LAST_WORDS_MS);
     // A statement that waits has its last records still to come, and a log that closes must wait for them.
     if (!this.#gatekeeper.paused) this.#recordEnd(ending);

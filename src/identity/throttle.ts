@@ -75,7 +75,7 @@ export class FailedLogins {
 }
 
 /** What one party is taken to own: an IPv4 address however written, or an IPv6 /64. */
-function subscriber(address: string): string {
+export function subscriber(address: string): string {
   if (!ipaddr.isValid(address)) return address;
   const parsed = ipaddr.process(address);
   if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString();

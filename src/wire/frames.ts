@@ -74,6 +74,7 @@ export class FrameReader {
         'limit',
         `message of ${frameLength} bytes is over the limit of ${this.#maxFrameLength}`,
         {
+          limit: 'frame',
           hint: 'Raise limits.frame in the proxy’s configuration, or send less at once.',
         },
       );

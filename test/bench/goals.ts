@@ -2,6 +2,7 @@
 // one run: times of different machines, or of different days on this one, cannot be compared.
 import { BULK_CASE } from './bulk.ts';
 import { IDLE_CASE } from './idle.ts';
+import { MEMORY_CASE } from './memory.ts';
 import type { Metric, Readings } from './readings.ts';
 import { caseOf } from './transactions.ts';
 
@@ -83,6 +84,16 @@ function goalsFor(clients: readonly number[]): Goal[] {
       how: 'value',
       unit: 'KiB',
       most: 40,
+    },
+    {
+      what: `memory over idle, ${MEMORY_CASE}, at its highest`,
+      part: 'memory',
+      case: MEMORY_CASE,
+      metric: 'peakMib',
+      against: null,
+      how: 'value',
+      unit: 'MiB',
+      most: 2,
     },
     {
       what: 'start to accepting connections',

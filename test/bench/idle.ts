@@ -69,7 +69,7 @@ async function openSessions(
 }
 
 /** Resident memory once garbage is collected and given back. */
-async function settledKib(proxy: ProxyProcess): Promise<number> {
+export async function settledKib(proxy: ProxyProcess): Promise<number> {
   for (let poll = 0; poll < SETTLE_POLLS; poll += 1) {
     proxy.collectGarbage();
     await delay(SETTLE_POLL_MS);

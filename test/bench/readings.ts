@@ -31,6 +31,8 @@ export const METRICS = {
   megabytesPerSecond: { title: 'MB/s', digits: 0, compared: RATIO_TO_BOTH },
   cpuUsPerMegabyte: { title: 'CPU µs/MB', digits: 0, compared: RATIO_TO_SPLICE },
   sessionKib: { title: 'KiB/session', digits: 1, compared: RATIO_TO_SPLICE },
+  peakMib: { title: 'peak MiB', digits: 1, compared: RATIO_TO_SPLICE },
+  keptMib: { title: 'kept MiB', digits: 1, compared: [] },
   startMs: { title: 'start ms', digits: 0, compared: RATIO_TO_SPLICE },
 } as const satisfies Record<string, MetricRow>;
 

@@ -82,11 +82,17 @@ describe('a good config', () => {
       limits: {
         connections: 1000,
         connectionsPerAgent: null,
+        connectionsPerAddress: null,
+        unauthenticated: 200,
         startupMs: 10_000,
         authenticationMs: 10_000,
+        idleMs: null,
+        idleInTransactionMs: null,
         frameBytes: 64 * 1024 ** 2,
         backlogBytes: 1024 ** 2,
         statements: 1000,
+        preparedStatements: 10_000,
+        preparedBytes: 128 * 1024 ** 2,
       },
     });
     expect(config.rules).toEqual([`${process.cwd()}/rules/default.yaml`]);
@@ -144,11 +150,17 @@ describe('a good config', () => {
       limits: {
         connections: 10,
         connectionsPerAgent: 3,
+        connectionsPerAddress: 4,
+        unauthenticated: 5,
         startupMs: 1000,
         authenticationMs: 2000,
+        idleMs: 3_600_000,
+        idleInTransactionMs: 60_000,
         frameBytes: 1024 ** 2,
         backlogBytes: 65_536,
         statements: 7,
+        preparedStatements: 8,
+        preparedBytes: 2 * 1024 ** 2,
       },
     });
   });

@@ -27,6 +27,8 @@ export interface StageOptions {
   readonly limits?: object;
   /** Of the one database, `shop`. */
   readonly target?: object;
+  /** Of the proxy's process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class Stage {
@@ -49,7 +51,7 @@ export class Stage {
     const database = await createDatabase();
     const token = newBearerToken();
     const { host, port, user, password, name } = database;
-    const proxy = await startCountersign({
+    const config = {
       listen: { host: '127.0.0.1', port: 0, ...options.listen },
       databases: {
         shop: { host, port, database: name, user, password, tls: 'disable', ...options.target },
@@ -71,7 +73,8 @@ export class Stage {
       limits: { ...options.limits },
       audit: { dir: './audit' },
       http: { host: '127.0.0.1', port: 0 },
-    });
+    };
+    const proxy = await startCountersign(config, options.env === undefined ? {} : { env: options.env });
     return new Stage(database, proxy, token);
   }
 

@@ -1,6 +1,7 @@
 // What most tests of a running node need: a config with one agent and two approvers, the agent's connection, and an
 // approver who reads the queue and votes over the real API.
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 import { formatTokenHash, newBearerToken } from '../../src/identity/bearer-token.ts';
@@ -78,6 +79,11 @@ export async function connectAgent(
   client.on('notice', ({ message }) => notices.push(message ?? ''));
   await client.connect();
   return Object.assign(client, { notices });
+}
+
+/** The socket under a node-postgres client, for saying what a driver would not. */
+export function socketOf(agent: Agent): Socket {
+  return (agent as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
 /** The error that `work` rejects with, which it must. */
