@@ -62,6 +62,7 @@ export interface Config {
     readonly host: string;
     readonly port: number;
     readonly tls: (ServerTls & { readonly clientCa: string | null }) | null;
+    readonly allowPlaintext: boolean;
   };
   readonly databases: ReadonlyMap<string, DatabaseConfig>;
   readonly agents: readonly AgentConfig[];

@@ -63,7 +63,7 @@ const PLACES: readonly Place[] = [
     harmless: ['isIP', 'isIPv4', 'isIPv6', 'BlockList', 'createSecureContext'],
   },
   { modules: ['node:http', 'node:https', 'node:http2', 'fastify', '@fastify/*'], only: ['http'] },
-  { modules: ['ioredis'], only: ['holds/redis.ts'] },
+  { modules: ['ioredis'], only: ['holds/redis.ts', 'holds/redis-bus.ts', 'holds/redis-connection.ts'] },
   { modules: ['libpg-query'], only: ['sql'] },
   { modules: ['@marcbachmann/cel-js'], only: ['rules'] },
   { modules: ['@electric-sql/pglite'], only: ['cli/demo-engine.ts', 'cli/demo-front.ts'] },

@@ -9,7 +9,7 @@ import { CountersignError } from '../base/errors.ts';
 import { encodeError } from '../wire/backend.ts';
 import { FrameReader, HEADER_LENGTH } from '../wire/frames.ts';
 import { FRONTEND } from '../wire/frontend.ts';
-import { PROTOCOL_3_0, parseStartupPacket, startupLength } from '../wire/startup.ts';
+import { parseStartupPacket, protocolVersion, startupLength } from '../wire/startup.ts';
 
 const MAX_FRAME_LENGTH = 16 * 1024 * 1024;
 
@@ -39,7 +39,12 @@ export class DemoFront {
   }
 
   static async over(engine: PGlite): Promise<DemoFront> {
-    const body = Buffer.concat([int32(PROTOCOL_3_0), cstring('user'), cstring('postgres'), Buffer.alloc(1)]);
+    const body = Buffer.concat([
+      int32(protocolVersion(0)),
+      cstring('user'),
+      cstring('postgres'),
+      Buffer.alloc(1),
+    ]);
     const startup = Buffer.concat([int32(body.length + 4), body]);
     const answer: Buffer[] = [];
     await engine.execProtocolRawStream(startup, { onRawData: (data) => void answer.push(Buffer.from(data)) });
@@ -160,7 +165,7 @@ class Session {
     if (length === null || bytes.length < length) return;
     const packet = parseStartupPacket(bytes.subarray(0, length));
     const rest = bytes.subarray(length);
-    if (packet.kind === 'cancel') {
+    if (packet.kind === 'cancel' || packet.kind === 'malformed cancel') {
       this.end();
       return;
     }

@@ -9,11 +9,14 @@ import { CountersignError } from '../base/errors.ts';
 import { randomSecret } from '../base/ids.ts';
 import type { Config, DatabaseConfig } from '../config.ts';
 import { Listener } from '../gate/listen.ts';
+import { plaintextFor } from '../gate/plaintext.ts';
 import { recordHoldChange } from '../gate/recording.ts';
+import { Tally } from '../gate/tally.ts';
 import type { DatabaseTarget } from '../gate/upstream.ts';
 import type { HoldStore } from '../holds/hold.ts';
 import { MemoryHoldStore } from '../holds/memory.ts';
 import { RedisHoldStore } from '../holds/redis.ts';
+import { RedisBus } from '../holds/redis-bus.ts';
 import { startHttp } from '../http/server.ts';
 import { Agents } from '../identity/agents.ts';
 import { Approvers } from '../identity/approvers.ts';
@@ -114,12 +117,19 @@ export async function startNode(
     const background = new Set<Promise<void>>();
     closers.push(async () => void (await Promise.all(background)));
 
+    const bus = openBus(config, problem);
+    if (bus !== null) closers.push(() => bus.close());
+    const ignored = new Tally((counts) => logger.info({ counts }, 'ignored since the start'));
+    closers.push(async () => ignored.close());
+
     const { limits, holds } = config;
+    const tls = listenerTls(config);
     const perAgent = new Map(config.agents.map(({ name, maxSessions }) => [name, maxSessions]));
     const listener = await Listener.open({
       host: config.listen.host,
       port: config.listen.port,
-      tls: listenerTls(config),
+      tls,
+      plaintext: plaintextFor(tls, config.listen.allowPlaintext),
       node: {
         name: config.node,
         log,
@@ -161,6 +171,8 @@ export async function startNode(
         connectionsFor: (agent) =>
           perAgent.get(agent) ?? limits.connectionsPerAgent ?? Number.POSITIVE_INFINITY,
       },
+      bus,
+      count: (what) => ignored.count(what),
     });
     let listenerClosed: Promise<void> | null = null;
     const closeListener = (why?: CountersignError): Promise<void> => {
@@ -197,6 +209,13 @@ async function openStore(
   if (store === 'memory') return new MemoryHoldStore({ clock: systemClock, onProblem });
   if (redis === null) throw new CountersignError('config', 'holds.redis must name the Redis to use');
   return await RedisHoldStore.open({ url: redis.reveal(), clock: systemClock, onProblem });
+}
+
+/** What nodes with the same Redis say to each other; a node with a store of its own has nobody to talk to. */
+function openBus(config: Config, problem: (error: unknown, what: string) => void): RedisBus | null {
+  const { store, redis } = config.holds;
+  if (store === 'memory' || redis === null) return null;
+  return new RedisBus({ url: redis.reveal(), onProblem: (error) => problem(error, 'bus between nodes') });
 }
 
 /** Returns what stops it. */

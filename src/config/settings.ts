@@ -104,7 +104,8 @@ function listenOf(text: ConfigText['listen'], check: References): Config['listen
         ? null
         : check.certificate(['listen', 'tls', 'clientCa'], text.tls.clientCa),
   };
-  return { host: text.host, port: text.port, tls: tls ?? null };
+  const { host, port, dangerouslyAllowPlaintext: allowPlaintext } = text;
+  return { host, port, tls: tls ?? null, allowPlaintext };
 }
 
 function databaseOf(name: string, text: ConfigText['databases'][string], check: References): DatabaseConfig {

@@ -2,8 +2,9 @@
 // interruption from the moment the session pauses until the answer is used.
 import { randomSecret } from '../base/ids.ts';
 import type { Hold } from '../holds/hold.ts';
-import type { SessionVariables, Verdict } from '../rules/verdict.ts';
+import type { Verdict } from '../rules/verdict.ts';
 import { encodeNotice } from '../wire/backend.ts';
+import type { StatedVariables } from './following.ts';
 import type { Node } from './node.ts';
 import type { Speaker } from './recording.ts';
 import { holdRequest } from './request.ts';
@@ -46,12 +47,13 @@ export class Asking {
   async ask(
     work: Work,
     verdict: Verdict,
-    variables: SessionVariables,
+    variables: StatedVariables,
     searchPath: string | null,
   ): Promise<Decision> {
     const { node, speaker, requesters } = this.#options;
     const { times } = node;
-    const waitMs = variables.inTransaction ? times.waitInTransactionMs : times.waitMs;
+    const allowedMs = variables.inTransaction ? times.waitInTransactionMs : times.waitMs;
+    const waitMs = Math.min(allowedMs, variables.maxWaitMs ?? allowedMs);
     const request = holdRequest(work, verdict, {
       node: node.name,
       ...speaker,

@@ -13,13 +13,16 @@ import {
   parseReadyForQuery,
 } from '../wire/backend.ts';
 import type { ScannerOwner } from '../wire/scanner.ts';
+import { type ClaimChange, type Claims, changedClaims } from './claims.ts';
 import { misreadingOf, UNREPORTED, unread } from './lexing.ts';
 import { Names } from './names.ts';
 import type { Node } from './node.ts';
 import { type Expected, Pipeline, type Result, type Run } from './pipeline.ts';
 import { outcomeDraft, type Speaker } from './recording.ts';
 
-export type UnchangingVariables = Omit<SessionVariables, 'inTransaction'>;
+/** What the rules see of a session, and what the client wants of the gate. */
+export type StatedVariables = SessionVariables & Pick<Claims, 'maxWaitMs'>;
+export type UnchangingVariables = Omit<StatedVariables, 'inTransaction'>;
 
 export interface FollowingOptions {
   readonly node: Node;
@@ -44,18 +47,18 @@ export class Following implements ScannerOwner {
   readonly #options: FollowingOptions;
   /** Query and FunctionCall messages that the server has not finished. */
   #queries = 0;
-  #variables: { readonly idle: SessionVariables; readonly busy: SessionVariables };
+  #variables: { readonly idle: StatedVariables; readonly busy: StatedVariables };
 
   constructor(options: FollowingOptions) {
     const { variables, parameters } = options;
     this.#options = options;
     this.pipeline = new Pipeline((entry, result) => this.#settle(entry, result));
-    this.#variables = withApplicationName(variables, variables.claimed.applicationName);
+    this.#variables = stated(variables);
     this.misreading = misreadingOf(parameters);
   }
 
   /** As the rules see the session now. */
-  get variables(): SessionVariables {
+  get variables(): StatedVariables {
     const { status, implicitBlock } = this.pipeline;
     return status !== 'I' || implicitBlock ? this.#variables.busy : this.#variables.idle;
   }
@@ -142,16 +145,31 @@ export class Following implements ScannerOwner {
   #onCommandComplete(frame: Buffer): void {
     const { tag, rows } = parseCommandTag(frame);
     const run = this.pipeline.current;
-    for (const change of run?.changes[run.tags.length] ?? []) this.names.confirm(change);
+    for (const change of run?.changes[run.tags.length] ?? []) {
+      if (change.kind === 'claim') this.#claim(change);
+      this.names.confirm(change);
+    }
     this.pipeline.onCommandComplete(rows === null ? tag : `${tag} ${rows}`);
   }
 
   #onParameterStatus(frame: Buffer): void {
-    const { variables, parameters } = this.#options;
+    const { parameters } = this.#options;
     const { name, value } = parseParameterStatus(frame);
     parameters.set(name, value);
-    if (name === 'application_name') this.#variables = withApplicationName(variables, value);
+    if (name === 'application_name') {
+      const { idle } = this.#variables;
+      this.#variables = stated({ ...idle, claimed: { ...idle.claimed, applicationName: value } });
+    }
     this.misreading = misreadingOf(parameters);
+  }
+
+  #claim(change: ClaimChange): void {
+    const { variables } = this.#options;
+    const { idle } = this.#variables;
+    const atStart = { purpose: variables.claimed.purpose, maxWaitMs: variables.maxWaitMs };
+    const now = { purpose: idle.claimed.purpose, maxWaitMs: idle.maxWaitMs };
+    const { purpose, maxWaitMs } = changedClaims(now, change, atStart);
+    this.#variables = stated({ ...idle, claimed: { ...idle.claimed, purpose }, maxWaitMs });
   }
 
   #onErrorResponse(frame: Buffer, fields: ErrorFields): Buffer {
@@ -198,10 +216,6 @@ function endsQuery({ kind }: Expected): boolean {
   return kind === 'query' || kind === 'function call' || kind === 'refused query';
 }
 
-function withApplicationName(
-  unchanging: UnchangingVariables,
-  applicationName: string,
-): { idle: SessionVariables; busy: SessionVariables } {
-  const variables = { ...unchanging, claimed: { ...unchanging.claimed, applicationName } };
+function stated(variables: UnchangingVariables): { idle: StatedVariables; busy: StatedVariables } {
   return { idle: { ...variables, inTransaction: false }, busy: { ...variables, inTransaction: true } };
 }

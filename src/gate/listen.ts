@@ -13,15 +13,17 @@ import {
   encodeParameterStatus,
   encodeReadyForQuery,
 } from '../wire/backend.ts';
-import { CancelKeys } from './cancel.ts';
+import { CancelKeys, nodeNumber } from './cancel.ts';
+import { type Bus, CancelRelay } from './cancel-relay.ts';
 import { endIdleSessions, type IdleLimits } from './idle.ts';
 import { StrangersLimitRecords } from './limit-record.ts';
-import { Negotiator, type Startup } from './negotiation.ts';
+import { type CancelRequest, Negotiator, type Startup, Unanswered } from './negotiation.ts';
 import type { Node } from './node.ts';
 import { Places, partyOf, Strangers } from './places.ts';
 import { type Guest, type ReceptionOptions, receive } from './reception.ts';
 import { Session } from './session.ts';
 import { closeWithin } from './source.ts';
+import type { Ignored } from './tally.ts';
 import { connectUpstream, ServerRefusal, type Upstream } from './upstream.ts';
 
 export interface ListenerOptions extends ReceptionOptions {
@@ -31,6 +33,10 @@ export interface ListenerOptions extends ReceptionOptions {
   /** null: TLS is not offered. */
   readonly tls: TlsOptions | null;
   readonly limits: ConnectionLimits;
+  /** Reaches the nodes that this one shares its holds with; null where it has no others. */
+  readonly bus: Bus | null;
+  /** Told of what is ignored in silence. */
+  readonly count: (what: Ignored) => void;
 }
 
 export interface ConnectionLimits extends IdleLimits {
@@ -61,7 +67,8 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: Server;
   readonly #negotiator: Negotiator;
-  readonly #keys = new CancelKeys();
+  readonly #keys: CancelKeys;
+  readonly #relay: CancelRelay | null;
   readonly #connections = new Set<Socket>();
   readonly #sessions = new Set<Session>();
   readonly #places = new Places();
@@ -73,6 +80,11 @@ export class Listener {
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
+    const { bus, count } = options;
+    const node = nodeNumber(options.node.name);
+    const keys = new CancelKeys(node);
+    this.#keys = keys;
+    this.#relay = bus === null ? null : new CancelRelay({ keys, node, bus, count });
     this.#negotiator = new Negotiator(options.tls);
     this.#strangers = new Strangers(options.limits.unauthenticated);
     this.#limitRecords = new StrangersLimitRecords(options.node);
@@ -84,10 +96,11 @@ export class Listener {
   }
 
   /** Rejects with CountersignError `config` when the port cannot be had. */
-  static open(options: ListenerOptions): Promise<Listener> {
+  static async open(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
     const { host, port } = options;
-    return new Promise((resolve, reject) => {
+    await listener.#relay?.listen();
+    return await new Promise((resolve, reject) => {
       listener.#server.once('error', (error: NodeJS.ErrnoException) => {
         reject(
           new CountersignError('config', `cannot listen on ${host}:${port}: ${error.code ?? error.message}`),
@@ -149,8 +162,17 @@ export class Listener {
       })
       .finally(() => clearTimeout(deadline));
     if (packet.kind === 'startup') return await this.#start(socket, packet, party, known);
-    await this.#keys.use(packet.processId, packet.secretKey);
+    await this.#cancel(packet);
     closeWith(socket, Buffer.alloc(0));
+  }
+
+  /** Says nothing, whatever comes of it; resolves when the client may take it for done. */
+  async #cancel(request: CancelRequest): Promise<void> {
+    if (request.kind === 'cancel' && request.processId > 0) {
+      if (await this.#keys.use(request)) return;
+      if (this.#relay !== null) return await this.#relay.pass(request);
+    }
+    this.#options.count('cancel request with an unknown key');
   }
 
   async #start(socket: Socket, startup: Startup, party: string, known: () => void): Promise<void> {
@@ -194,7 +216,7 @@ export class Listener {
       startup: Object.fromEntries(request.settings),
     });
     await written(node);
-    const key = this.#keys.issue(() => session.cancel());
+    const key = this.#keys.issue(guest.minor, () => session.cancel());
     const onEnd = (): void => {
       this.#keys.revoke(key);
       this.#sessions.delete(session);
@@ -241,6 +263,7 @@ export class Listener {
 
   #failed(socket: Socket, error: unknown): void {
     const { node } = this.#options;
+    if (error instanceof Unanswered) return closeWith(socket, Buffer.alloc(0));
     if (error instanceof CountersignError) {
       if (error.limit !== undefined) this.#limitRecords.record(error.limit, addressOf(socket));
       if (error.code === 'upstream_unavailable') node.problem(error, 'upstream');

@@ -8,6 +8,7 @@ import type { Facts, Unknown } from '../sql/facts.ts';
 import { runsInPlanning } from '../sql/functions.ts';
 import type { Bind } from '../wire/frontend.ts';
 import { nameKey } from '../wire/frontend.ts';
+import { type ClaimChange, claimChanges } from './claims.ts';
 
 export interface Prepared {
   /** SQL text as it was sent, for the record and the approver. */
@@ -181,7 +182,9 @@ export type NameChange =
   | { readonly kind: 'statement'; readonly name: string; readonly prepared: Prepared }
   | { readonly kind: 'portal'; readonly name: string; readonly portal: Portal }
   | { readonly kind: 'drop statement'; readonly name: string | null }
-  | { readonly kind: 'drop portal'; readonly name: string | null };
+  | { readonly kind: 'drop portal'; readonly name: string | null }
+  /** Of no name; comes with the others because it comes true when they do. */
+  | ClaimChange;
 
 export class Names {
   readonly #segment: Segment = { number: 0 };
@@ -225,6 +228,8 @@ export class Names {
         return change.name === null ? this.statements.dropAll(() => true) : this.statements.drop(change.name);
       case 'drop portal':
         return change.name === null ? this.portals.dropAll(() => true) : this.portals.drop(change.name);
+      case 'claim':
+        return;
       default:
         return change satisfies never;
     }
@@ -275,7 +280,7 @@ function bytesOfPortal({ prepared, values }: Portal): number {
 /** What a statement does to the names when the server completes it. */
 export function nameChanges(statement: Facts | Unknown): NameChange[] {
   if (!statement.known) return [];
-  const changes: NameChange[] = [];
+  const changes: NameChange[] = claimChanges(statement);
   for (const use of statement.names) {
     switch (use.kind) {
       case 'prepare':

@@ -9,11 +9,12 @@ import type { Agents } from '../identity/agents.ts';
 import type { FailedLogins } from '../identity/throttle.ts';
 import { settingFacts } from '../sql/settings.ts';
 import { encodeNegotiateProtocolVersion } from '../wire/backend.ts';
-import { PROTOCOL_3_0 } from '../wire/startup.ts';
+import { protocolVersion, spokenMinor } from '../wire/startup.ts';
 import type { UnchangingVariables } from './following.ts';
 import { logIn } from './login.ts';
 import type { Startup } from './negotiation.ts';
 import type { Node } from './node.ts';
+import { type Plaintext, requireTls } from './plaintext.ts';
 import { readStartup, type StartupRequest } from './startup-settings.ts';
 import type { DatabaseTarget } from './upstream.ts';
 
@@ -22,6 +23,7 @@ export interface ReceptionOptions {
   readonly agents: Agents;
   readonly failures: FailedLogins;
   readonly databases: ReadonlyMap<string, DatabaseTarget>;
+  readonly plaintext: Plaintext;
 }
 
 /** A client that has proved who it is and may use what it asks for. */
@@ -32,14 +34,17 @@ export interface Guest {
   /** Everyone who stands behind the agent. */
   readonly requesters: readonly string[];
   readonly variables: UnchangingVariables;
+  /** Of the protocol that is spoken with it, 3.`minor`. */
+  readonly minor: number;
 }
 
 /** Rejects with CountersignError, whose text may be told to the client. */
 export async function receive(socket: Socket, startup: Startup, options: ReceptionOptions): Promise<Guest> {
-  const { agents, failures, databases, node } = options;
+  const { agents, failures, databases, node, plaintext } = options;
   const request = readStartup(startup.parameters);
-  if (startup.minor > 0 || request.unknownOptions.length > 0) {
-    socket.write(encodeNegotiateProtocolVersion(PROTOCOL_3_0, request.unknownOptions));
+  const minor = spokenMinor(startup.minor);
+  if (startup.minor > minor || request.unknownOptions.length > 0) {
+    socket.write(encodeNegotiateProtocolVersion(protocolVersion(minor), request.unknownOptions));
   }
   const address = socket.remoteAddress ?? 'unknown';
   const { user, database } = request;
@@ -51,6 +56,7 @@ export async function receive(socket: Socket, startup: Startup, options: Recepti
     throw new CountersignError('too_many_connections', 'too many failed logins; try again later');
   }
   const encrypted = socket instanceof TLSSocket;
+  if (!encrypted) requireTls(plaintext, address);
   const identity = await logIn(socket, user, { agents, failures, address, encrypted, onFailure });
   const target = databases.get(database);
   if (target === undefined || !mayUse(identity, database)) {
@@ -60,7 +66,8 @@ export async function receive(socket: Socket, startup: Startup, options: Recepti
   }
   const variables = variablesOf(identity, request, target, address, encrypted);
   judgeSettings(request, variables, node, onFailure);
-  return { request, target, who: whoIs(identity, variables), requesters: identity.requesters, variables };
+  const { requesters } = identity;
+  return { request, target, who: whoIs(identity, variables), requesters, variables, minor };
 }
 
 function judgeSettings(
@@ -84,7 +91,7 @@ function judgeSettings(
 
 function variablesOf(
   { agent, owner, onBehalfOf, groups, claims }: AgentIdentity,
-  { database, applicationName, purpose }: StartupRequest,
+  { database, applicationName, purpose, maxWaitMs }: StartupRequest,
   target: DatabaseTarget,
   clientAddress: string,
   tls: boolean,
@@ -100,6 +107,7 @@ function variablesOf(
     clientAddress,
     tls,
     claimed: { applicationName, purpose },
+    maxWaitMs,
   };
 }
 

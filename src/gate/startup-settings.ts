@@ -1,6 +1,7 @@
 // What a StartupMessage asks for. Each setting in it, by a name of its own or within `options` in any spelling, is the SET
 // that it would be, and is judged as one before anything goes upstream. What is ours (`countersign.*`) stays here.
 import { CountersignError } from '../base/errors.ts';
+import { readClaims } from './claims.ts';
 
 export interface StartupRequest {
   readonly user: string;
@@ -8,14 +9,13 @@ export interface StartupRequest {
   readonly applicationName: string;
   /** Claimed by the client, proved by nobody. */
   readonly purpose: string;
+  /** The longest that it wants to wait for a person, milliseconds; null: as long as the configuration allows. */
+  readonly maxWaitMs: number | null;
   /** Settings for the server, application_name among them; names in lower case. */
   readonly settings: ReadonlyMap<string, string>;
   /** `_pq_.` options: extensions of the protocol that we do not speak. */
   readonly unknownOptions: readonly string[];
 }
-
-/** Claimed texts go to approvers and into rules: one line, not a page. */
-const PURPOSE_MAX_LENGTH = 500;
 
 /**
  * The server compares these names exactly, and what comes by another spelling, or within `options`, is a setting to it.
@@ -58,7 +58,7 @@ export function readStartup(parameters: ReadonlyMap<string, string>): StartupReq
     user,
     database: parameters.get('database') || user,
     applicationName: settings.get('application_name') ?? '',
-    purpose: takePurpose(settings),
+    ...takeClaims(settings),
     settings,
     unknownOptions,
   };
@@ -72,17 +72,16 @@ function addSetting(settings: Map<string, string>, name: string, value: string):
   settings.set(folded, value);
 }
 
-function takePurpose(settings: Map<string, string>): string {
-  const purpose = settings.get('countersign.purpose') ?? '';
-  for (const name of [...settings.keys()]) {
-    if (name.startsWith('countersign.')) settings.delete(name);
-  }
-  return purpose.slice(0, PURPOSE_MAX_LENGTH);
+/** What is ours does not go to the server. */
+function takeClaims(settings: Map<string, string>): { purpose: string; maxWaitMs: number | null } {
+  const claimed = new Map([...settings].filter(([name]) => name.startsWith('countersign.')));
+  for (const name of claimed.keys()) settings.delete(name);
+  return readClaims(claimed);
 }
 
-/** A replication stream is a bulk export of everything. */
+/** A replication stream is a bulk export of everything. What is no boolean to the server (parse_bool) is refused too. */
 function refuseReplication(value: string): void {
-  if (/^(f|false|off|no?|0)$/i.test(value)) return;
+  if (/^(f|fa|fal|fals|false|of|off|n|no|0)$/i.test(value)) return;
   throw new CountersignError('denied', 'replication connections are not let through', {
     hint: 'A replication stream is an export of everything; it does not go through the proxy.',
   });

@@ -1,6 +1,6 @@
 // The hold store that several nodes share. Redis keeps the holds and wakes the nodes up; the machine decides, and one
 // script (transition.ts) writes. Nothing here trusts a wake-up: it only makes a node look, and it looks anyway.
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Clock } from '../base/clock.ts';
 import { CountersignError } from '../base/errors.ts';
 import { type HoldId, parseHoldId, randomSecret } from '../base/ids.ts';
@@ -8,6 +8,7 @@ import { type FollowedStore, Following } from './following.ts';
 import type { Hold, HoldChange, HoldEvent, HoldRequest, HoldStore, StepResult } from './hold.ts';
 import { Listeners } from './listeners.ts';
 import { dueMs, isOpen, newHold, step } from './machine.ts';
+import { connectRedis, ended, isRefusal, prefixOf, reasonOf, unavailable } from './redis-connection.ts';
 import { DamagedHold, parseEvent, parseHold } from './stored.ts';
 import {
   parseTransitionAnswer,
@@ -38,8 +39,6 @@ const SWEEP_COUNT = 100;
 const LIST_COUNT = 1_000;
 /** Events read at once. */
 const EVENTS_COUNT = 100;
-
-const TENANT = /^[A-Za-z0-9_.-]{1,64}$/;
 
 export interface RedisHoldStoreOptions {
   /** redis:// or rediss://, with user, password and database number where needed. */
@@ -73,28 +72,19 @@ export class RedisHoldStore implements HoldStore {
 
   /** Connects in the background, for as long as it takes, again and again. */
   constructor(options: RedisHoldStoreOptions) {
-    const tenant = options.tenant ?? 'default';
-    if (!TENANT.test(tenant)) {
-      throw new CountersignError(
-        'config',
-        'a tenant is 1 to 64 letters, digits, dots, dashes and underscores',
-      );
-    }
-    if (!/^rediss?:\/\//i.test(options.url) || !URL.canParse(options.url)) {
-      throw new CountersignError('config', 'the address of Redis must be a redis:// or rediss:// URL');
-    }
     this.#clock = options.clock;
     this.#timings = { ...TIMINGS, ...options.timings };
     this.#onProblem = options.onProblem ?? (() => {});
     this.#listeners = new Listeners(this.#onProblem);
-    // The braces make Redis Cluster keep all of a tenant in one slot, which a script over several keys needs.
-    this.#prefix = `cs:{${tenant}}:`;
+    this.#prefix = prefixOf(options.tenant);
     this.#channel = `${this.#prefix}changes`;
     this.#heardUs = this.#clock.monoUs();
     this.#following = new Following(this.#followed(), this.#listeners, (error) => this.#report(error));
 
-    this.#commands = this.#connect(options.url);
-    this.#wakeups = this.#connect(options.url);
+    const connect = (): Redis =>
+      connectRedis(options.url, this.#timings.commandMs, (error) => this.#report(error));
+    this.#commands = connect();
+    this.#wakeups = connect();
     this.#commands.on('ready', () => {
       this.#reported = false;
       void this.#poll();
@@ -210,28 +200,6 @@ export class RedisHoldStore implements HoldStore {
   }
 
   // ── Talking to Redis ────────────────────────────────────────────────────────────────────────────────────────────
-
-  #connect(url: string): Redis {
-    const { commandMs } = this.#timings;
-    const client = new Redis(url, {
-      connectionName: 'countersign',
-      connectTimeout: commandMs,
-      commandTimeout: commandMs,
-      // A link that swallows everything: `ready` for ever, were it not for this.
-      socketTimeout: 2 * commandMs,
-      retryStrategy: (times) => Math.min(50 * times, 1_000),
-      // What cannot be asked now is refused now: nothing is queued, nothing is sent twice behind our back…
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      // …and a subscription that fails on reconnecting must be ours to catch.
-      autoResubscribe: false,
-      // After a failover this may be a replica: only a new connection finds the new master.
-      reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    } satisfies RedisOptions);
-    client.on('error', (error) => this.#report(error));
-    return client;
-  }
 
   /**
    * Runs an idempotent question and, when its reply got lost, once more. Everything that fails becomes
@@ -415,30 +383,4 @@ export class RedisHoldStore implements HoldStore {
   #every(periodMs: number, run: () => void): void {
     this.#timers.push(setInterval(run, periodMs).unref());
   }
-}
-
-/** Without the original error: ioredis hangs the command onto it, with passwords and SQL among its arguments. */
-function unavailable(reason: string): CountersignError {
-  return new CountersignError('approvals_unavailable', `approvals are unavailable: ${reason}`);
-}
-
-/** Redis did answer: with an error. ioredis exports the class without a type. */
-function isRefusal(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError';
-}
-
-/** The kind of failure only. Texts of the system and of Redis name hosts, users and keys. */
-function reasonOf(error: unknown): string {
-  if (error instanceof CountersignError) return error.message;
-  if (isRefusal(error)) return `Redis said ${/^[A-Z]+\b/.exec(error.message)?.[0] ?? 'no'}`;
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : null;
-  return typeof code === 'string' && /^E[A-Z_]+$/.test(code) ? code : 'no answer';
-}
-
-/** Disconnects and waits until the socket is closed. */
-async function ended(client: Redis): Promise<void> {
-  const open = client.status === 'connecting' || client.status === 'connect' || client.status === 'ready';
-  const end = open ? new Promise<void>((resolve) => client.once('end', () => resolve())) : null;
-  client.disconnect();
-  await end;
 }

@@ -43,7 +43,7 @@ test('plain text on a network must be asked for by its frightening name, and is 
   const { config, warnings } = read(
     'listen: { host: 0.0.0.0, dangerouslyAllowPlaintext: true }\nhttp: { host: 0.0.0.0, dangerouslyAllowPlaintext: true }',
   );
-  expect(config?.listen).toEqual({ host: '0.0.0.0', port: 6432, tls: null });
+  expect(config?.listen).toEqual({ host: '0.0.0.0', port: 6432, tls: null, allowPlaintext: true });
   expect(warnings.filter((warning) => warning.includes('in the clear')).length).toBe(2);
 });
 

@@ -76,13 +76,19 @@ describe('options', () => {
 describe('what stays here', () => {
   it('countersign.* from options and parameters', () => {
     const found = read({
-      options: '-c countersign.purpose=monthly\\ report --countersign.max-wait=3',
-      'Countersign.x': '1',
+      options: '-c countersign.purpose=monthly\\ report --countersign.max-wait=3s',
       a: 'b',
     });
-    expect(found.purpose).toBe('monthly report');
+    expect(found).toMatchObject({ purpose: 'monthly report', maxWaitMs: 3_000 });
     expect(Object.fromEntries(found.settings)).toEqual({ a: 'b' });
   });
+
+  it.each(['Countersign.x', 'countersign.purpos', 'countersign.', 'countersign.max_wait_ms'])(
+    '%s is misspelt, and whoever misspells should hear of it',
+    (name) => {
+      expect(codeOf(() => read({ [name]: '1' }))).toBe('invalid_parameter');
+    },
+  );
 
   it('a purpose is one of 500 characters at most, and empty when none is claimed', () => {
     expect(read({ 'countersign.purpose': 'x'.repeat(900) }).purpose).toBe('x'.repeat(500));
@@ -108,6 +114,35 @@ describe('what stays here', () => {
     expect(found.settings.get('application_name')).toBe('psql');
     expect(read({}).applicationName).toBe('');
   });
+});
+
+describe('countersign.max_wait', () => {
+  it.each([
+    ['500ms', 500],
+    ['30s', 30_000],
+    ['5m', 300_000],
+    ['5min', 300_000],
+    ['1h', 3_600_000],
+    ['2 min', 120_000],
+    [' 1500 ', 1_500],
+    ['1500', 1_500],
+    ['24d', 2_073_600_000],
+    ['0', null],
+    ['0s', null],
+  ])('%j', (text, ms) => {
+    expect(read({ 'countersign.max_wait': text }).maxWaitMs).toBe(ms);
+  });
+
+  it('is as long as the configuration allows where none is claimed', () => {
+    expect(read({}).maxWaitMs).toBeNull();
+  });
+
+  it.each(['', ' ', 's', '-1', '1.5s', '30S', '30sec', '0x', '1m30s', '2073600001', '25d', 'forever'])(
+    'refuses %j',
+    (text) => {
+      expect(codeOf(() => read({ 'countersign.max_wait': text }))).toBe('invalid_parameter');
+    },
+  );
 });
 
 describe('client_encoding', () => {
@@ -140,7 +175,7 @@ describe('refused', () => {
     },
   );
 
-  it.each(['false', 'off', '0', 'no', 'n', 'f', 'OFF'])(
+  it.each(['false', 'off', '0', 'no', 'n', 'f', 'OFF', 'of', 'fals'])(
     'not replication=%s, which asks for none',
     (replication) => {
       expect(settings({ replication })).toEqual({});

@@ -115,6 +115,15 @@ export class Stage {
     return rows.length > 0;
   }
 
+  /** Waits for one statement to sleep on the server. */
+  async asleep(): Promise<void> {
+    const sleeping =
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    await eventually(async () => (await this.look(sleeping)).length === 1, {
+      what: 'a statement sleeping on the server',
+    });
+  }
+
   /** How often the server began to run a statement with these words for us, up to now. */
   async timesRun(words: string): Promise<number> {
     return (await this.ran()).filter((sql) => sql.includes(words)).length;

@@ -1,15 +1,12 @@
 // TLS on both sides: the agent verifies us, we verify the server, and neither falls back to plain text.
 
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { int32 } from '../../src/base/bytes.ts';
 import { TLS, tempDir } from '../services/places.ts';
 import { psql } from '../services/psql.ts';
 import { Stage } from './stage.ts';
-import { frame, startupPacket, WireClient } from './wire-client.ts';
+import { frame } from './wire-client.ts';
 
 /** libpq takes no key that others may read, and a checkout gives it to everybody. */
 function privateCopy(key: string): string {
@@ -47,23 +44,6 @@ describe('a listener with TLS, in front of a server that is verified', () => {
     client.write(frame.query('DROP TABLE users'));
     await stage.deny('DROP TABLE users');
     expect(await client.ready()).toEqual([expect.stringContaining('ErrorResponse 42501'), 'ReadyForQuery I']);
-  });
-
-  test('bytes that were sent before the handshake are not taken for encrypted ones', async () => {
-    const socket = connect({ host: stage.agent.host, port: stage.agent.port });
-    const chunks: Buffer[] = [];
-    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-    socket.write(
-      Buffer.concat([int32(8), int32(80877103), startupPacket({ user: 'reporting-bot', database: 'shop' })]),
-    );
-    await once(socket, 'close');
-    expect(Buffer.concat(chunks).toString('latin1')).toMatch(/^E[\s\S]*08P01[\s\S]*unencrypted data/);
-  });
-
-  test('a second SSLRequest, inside TLS, is refused', async () => {
-    const client = await WireClient.dial(stage.agent, { ca: readFileSync(`${TLS}/ca.crt`) });
-    client.write(int32(8), int32(80877103));
-    expect(await client.closed()).toEqual([expect.stringMatching(/^ErrorResponse 08P01/)]);
   });
 });
 

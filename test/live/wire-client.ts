@@ -48,12 +48,19 @@ export interface WireOptions {
   readonly version?: number;
   /** PEM of the authority: TLS after an SSLRequest. */
   readonly ca?: Buffer;
+  /** TLS without one. */
+  readonly direct?: boolean;
+  /** PEM of the client's own certificate and key. */
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
 }
 
 export class WireClient {
   readonly socket: Socket;
   /** Answers up to the first ReadyForQuery. */
   greeting: readonly string[] = [];
+  /** NegotiateProtocolVersion, where there was one. */
+  negotiation: Buffer | null = null;
   key: { readonly processId: number; readonly secretKey: Buffer } | null = null;
   readonly parameters = new Map<string, string>();
   /** Notices that say that a statement is held; they come between the answers, and are kept apart from them. */
@@ -95,22 +102,47 @@ export class WireClient {
     return client;
   }
 
+  /** The fields of the ErrorResponse that it is refused with. */
+  static async refusal(target: Connection, options: WireOptions = {}): Promise<ErrorFields> {
+    try {
+      (await WireClient.connect(target, options)).socket.destroy();
+    } catch (error) {
+      if (error instanceof Refused) return error.fields;
+      throw error;
+    }
+    throw new Error('it was let in');
+  }
+
   /** A connection on which nothing has been said but, where asked for, TLS. */
-  static async dial({ host, port }: Connection, { ca }: WireOptions = {}): Promise<WireClient> {
+  static async dial(
+    { host, port }: Pick<Connection, 'host' | 'port'>,
+    options: WireOptions = {},
+  ): Promise<WireClient> {
+    const { ca, direct = false, cert, key } = options;
     const plain = connect({ host, port, noDelay: true });
     await new Promise<void>((resolve, reject) => {
       plain.once('connect', resolve);
       plain.once('error', reject);
     });
     if (ca === undefined) return new WireClient(plain);
-    plain.write(serialize.requestSsl());
-    const answer = await new Promise<Buffer>((resolve) => plain.once('data', resolve));
-    if (answer.toString('latin1') !== 'S')
-      throw new Error(`SSLRequest answered ${answer.toString('latin1')}`);
-    const secured = connectTls({ socket: plain, host, ca });
+    if (!direct) {
+      plain.write(serialize.requestSsl());
+      const answer = await new Promise<Buffer>((resolve) => plain.once('data', resolve));
+      if (answer.toString('latin1') !== 'S')
+        throw new Error(`SSLRequest answered ${answer.toString('latin1')}`);
+    }
+    const secured = connectTls({
+      socket: plain,
+      host,
+      ca,
+      ALPNProtocols: ['postgresql'],
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    });
     await new Promise<void>((resolve, reject) => {
       secured.once('secureConnect', resolve);
       secured.once('error', reject);
+      plain.once('close', () => reject(new Error('closed during the TLS handshake')));
     });
     return new WireClient(secured);
   }
@@ -218,6 +250,7 @@ export class WireClient {
       const secretKey = Buffer.from(bytes.subarray(HEADER_LENGTH + 4));
       this.key = { processId: bytes.readInt32BE(HEADER_LENGTH), secretKey };
     }
+    if (name === 'NegotiateProtocolVersion') this.negotiation = bytes;
     if (name === 'ParameterStatus') {
       const [parameter, value] = bytes.toString('utf8', HEADER_LENGTH).split('\0');
       this.parameters.set(parameter as string, value as string);
@@ -258,7 +291,7 @@ export class WireClient {
 }
 
 /** The server's answer to a startup that it refuses. */
-export class Refused extends Error {
+class Refused extends Error {
   readonly fields: ErrorFields;
 
   constructor(fields: ErrorFields) {
@@ -269,10 +302,11 @@ export class Refused extends Error {
 
 /** A CancelRequest on a connection of its own; resolves when the other side has closed it. */
 export async function cancelRequest(
-  target: Connection,
+  target: Pick<Connection, 'host' | 'port'>,
   { processId, secretKey }: { readonly processId: number; readonly secretKey: Buffer },
+  options: WireOptions = {},
 ): Promise<void> {
-  const client = await WireClient.dial(target);
+  const client = await WireClient.dial(target, options);
   client.write(int32(12 + secretKey.length), int32(80877102), int32(processId), secretKey);
   await client.closed();
   client.socket.destroy();
