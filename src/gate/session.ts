@@ -154,6 +154,9 @@ export class Session {
     server.on('drain', () => this.#steer());
     client.resume();
     server.resume();
+    // Who left before we listened is not heard leaving. Not at once: whoever makes a session must have it first.
+    if (client.destroyed) setImmediate(() => this.#leave('client disconnected'));
+    if (server.destroyed) setImmediate(() => this.#serverGone());
   }
 
   // — Client to server —————————————————————————————————————————————————————————————————————————————————

@@ -1,0 +1,68 @@
+// A session whose client or server is gone before it begins: between the login and its first byte lies a write to the log.
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { RecordDraft } from '../../src/audit/record.ts';
+import { newSessionId } from '../../src/base/ids.ts';
+import type { Node } from '../../src/gate/node.ts';
+import { Session } from '../../src/gate/session.ts';
+
+const sockets: Socket[] = [];
+const server = createServer();
+beforeEach(async () => {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+afterEach(() => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  server.close();
+});
+
+/** Two ends of one connection. */
+async function ends(): Promise<[Socket, Socket]> {
+  const accepted = once(server, 'connection');
+  const { port } = server.address() as AddressInfo;
+  const socket = connect({ host: '127.0.0.1', port });
+  socket.on('error', () => {});
+  const [other] = (await accepted) as [Socket];
+  other.on('error', () => {});
+  sockets.push(socket, other);
+  return [socket, other];
+}
+
+test.each([
+  ['client', 'client disconnected'],
+  ['server', 'upstream closed the connection'],
+] as const)('a %s that left before the session began has left', async (gone, because) => {
+  const [client] = await ends();
+  const [upstream, database] = await ends();
+  database.once('end', () => database.end());
+  database.resume();
+  const who = gone === 'client' ? client : upstream;
+  who.destroy();
+  await once(who, 'close');
+
+  const records: RecordDraft[] = [];
+  const node = {
+    log: { append: (draft: RecordDraft) => records.push(draft), when: () => {}, close: async () => {} },
+    limits: { frameBytes: 1000, backlogBytes: 1000, statements: 10, names: 10 },
+    problem: () => {},
+  } as unknown as Node;
+  await new Promise<void>((resolve) => {
+    new Session({
+      node,
+      speaker: { session: newSessionId(), who: {} as never },
+      client,
+      upstream: {
+        socket: upstream,
+        parameters: new Map(),
+        cancel: async () => {},
+        end: () => void upstream.end(),
+      },
+      requesters: [],
+      variables: { claimed: { applicationName: '', purpose: '' } } as never,
+      onEnd: resolve,
+    });
+  });
+  expect(records).toMatchObject([{ type: 'session.close', because }]);
+});
