@@ -155,8 +155,8 @@ export class Session {
     client.resume();
     server.resume();
     // Who left before we listened is not heard leaving. Not at once: whoever makes a session must have it first.
-    if (client.destroyed) setImmediate(() => this.#leave('client disconnected'));
-    if (server.destroyed) setImmediate(() => this.#serverGone());
+    if (hasEnded(client)) setImmediate(() => this.#leave('client disconnected'));
+    if (hasEnded(server)) setImmediate(() => this.#serverGone());
   }
 
   // — Client to server —————————————————————————————————————————————————————————————————————————————————
@@ -349,6 +349,11 @@ export class Session {
       this.#node.problem(error, 'audit log');
     }
   }
+}
+
+/** Its `end` or its `close` has been told already. */
+function hasEnded(socket: Socket): boolean {
+  return socket.destroyed || socket.readableEnded;
 }
 
 function interruptionBy(ending: Ending): Interruption {

@@ -69,10 +69,14 @@ export class Witness {
   /** To be called while no session is open: what was found since the last time. */
   async check(): Promise<string[]> {
     this.#readServerLog();
-    await eventually(() => [...this.#sessions.values()].every(({ closed }) => closed !== null), {
-      timeoutMs: AT_END_MS,
-      what: 'the end of every session in the log',
-    });
+    await eventually(
+      () => {
+        const open = [...this.#sessions.values()].filter(({ closed }) => closed === null);
+        if (open.length > 0) throw new Error(`still open: ${open.map(({ marker }) => marker).join(', ')}`);
+        return true;
+      },
+      { timeoutMs: AT_END_MS, what: 'the end of every session in the log' },
+    );
     const found = this.#violations.splice(0);
     for (const [marker, backends] of this.#backends) {
       const sessions = (this.#byMarker.get(marker) ?? []).map(({ forwarded }) => forwarded);

@@ -8,7 +8,7 @@ import type { Node } from '../../src/gate/node.ts';
 import { Session } from '../../src/gate/session.ts';
 
 const sockets: Socket[] = [];
-const server = createServer();
+const server = createServer({ allowHalfOpen: true });
 beforeEach(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -22,7 +22,7 @@ afterEach(() => {
 async function ends(): Promise<[Socket, Socket]> {
   const accepted = once(server, 'connection');
   const { port } = server.address() as AddressInfo;
-  const socket = connect({ host: '127.0.0.1', port });
+  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
   socket.on('error', () => {});
   const [other] = (await accepted) as [Socket];
   other.on('error', () => {});
@@ -30,17 +30,28 @@ async function ends(): Promise<[Socket, Socket]> {
   return [socket, other];
 }
 
+const CLIENT = 'client disconnected';
+const SERVER = 'upstream closed the connection';
+
 test.each([
-  ['client', 'client disconnected'],
-  ['server', 'upstream closed the connection'],
-] as const)('a %s that left before the session began has left', async (gone, because) => {
-  const [client] = await ends();
+  ['client', 'was reset', CLIENT],
+  ['client', 'had nothing more to say', CLIENT],
+  ['server', 'was reset', SERVER],
+  ['server', 'had nothing more to say', SERVER],
+] as const)('a %s that %s before the session began has left', async (gone, how, because) => {
+  const [client, agent] = await ends();
   const [upstream, database] = await ends();
   database.once('end', () => database.end());
   database.resume();
-  const who = gone === 'client' ? client : upstream;
-  who.destroy();
-  await once(who, 'close');
+  const [near, far] = gone === 'client' ? [client, agent] : [upstream, database];
+  if (how === 'was reset') {
+    near.destroy();
+    await once(near, 'close');
+  } else {
+    far.end();
+    near.read(0);
+    await once(near, 'end');
+  }
 
   const records: RecordDraft[] = [];
   const node = {
