@@ -149,7 +149,8 @@ export class Witness {
         continue;
       }
       const statement = statementOf(entry);
-      if (statement === null) continue;
+      // An unnamed portal that a failed transaction has left behind: there is nothing in it that could run.
+      if (statement === null || statement === '') continue;
       // A FunctionCall has no text: the server logs one name for it, we another.
       const called = /^"[^"]*" \(OID (\d+)\)$/.exec(statement)?.[1];
       const sql = called === undefined ? statement : `/* FunctionCall */ function with OID ${called}`;
