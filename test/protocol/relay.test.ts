@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Stage } from '../live/stage.ts';
 import { extended, frame, type WireClient } from '../live/wire-client.ts';
 import { type Link, linkToPostgres } from '../services/link.ts';
-import { isAsleep, residentBytes } from '../services/process.ts';
+import { bytesReadBy, isAsleep, residentBytes } from '../services/process.ts';
 import { loggedRecords } from '../services/scene.ts';
 import { slowDisk } from '../services/slow-disk.ts';
 import { eventually } from '../services/wait.ts';
@@ -323,11 +323,15 @@ describe('an end in the middle', () => {
     const sql = "SELECT 'vanishing', repeat('x', 10000) FROM generate_series(1, 1000000)";
     client.write(frame.query(sql));
     await client.until('DataRow vanishing');
+    client.socket.pause();
+    const before = bytesReadBy(stage.proxy.pid);
     client.socket.resetAndDestroy();
     await eventually(
       async () => (await stage.look('SELECT FROM pg_stat_activity WHERE pid = $1', [pid])).length === 0,
       { what: 'the server’s process being gone' },
     );
+    // Of ten gigabytes.
+    expect(bytesReadBy(stage.proxy.pid) - before).toBeLessThan(64 * MIB);
     const { outcome, close } = await ended(stage, sql);
     expect(outcome).toMatchObject({ result: 'lost' });
     expect(close).toMatchObject({ because: 'client disconnected' });

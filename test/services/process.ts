@@ -12,3 +12,8 @@ export function isAsleep(pid: number): boolean {
   // "pid (name, which may hold anything) state …", proc(5).
   return stat.slice(stat.lastIndexOf(')') + 2).startsWith('S');
 }
+
+/** Bytes that it has read so far, from files and sockets. */
+export function bytesReadBy(pid: number): number {
+  return Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+}
