@@ -1,0 +1,34 @@
+-- Arrays: literals, bounds, dimensions, operators, slices, errors.
+SELECT ARRAY[1, 2, 3], '{1,2,3}'::int[], '{{1,2},{3,4}}'::int[], ARRAY[[1, 2], [3, 4]], '{}'::text[], ARRAY[]::int[];
+SELECT ARRAY[];
+SELECT '{a,"b c","d\"e",NULL,"NULL","","{}"}'::text[], '[2:4]={1,2,3}'::int[], '[0:1][-1:0]={{1,2},{3,4}}'::int[];
+SELECT '{1,2'::int[];
+SELECT '{1,2}}'::int[];
+SELECT '{{1,2},{3}}'::int[];
+SELECT '{1,x}'::int[];
+SELECT '[1:5]={1,2}'::int[];
+SELECT ARRAY[[1, 2], [3]];
+SELECT (ARRAY[10, 20, 30])[2], (ARRAY[10, 20, 30])[9], (ARRAY[10, 20, 30])[2:], ('{{1,2},{3,4}}'::int[])[2][1], ('{{1,2},{3,4}}'::int[])[1:2][2:2];
+SELECT ARRAY[1, 2] || 3, 0 || ARRAY[1], ARRAY[1] || ARRAY[2, 3], ARRAY[[1, 2]] || ARRAY[3, 4], ARRAY[1, 2] || NULL;
+SELECT ARRAY[1, 2, 3] @> ARRAY[2], ARRAY[2] <@ ARRAY[1, 2], ARRAY[1, 2] && ARRAY[2, 9], ARRAY[1, 2] < ARRAY[1, 3], ARRAY[1, NULL] = ARRAY[1, NULL];
+SELECT array_length('{{1,2,3},{4,5,6}}'::int[], 2), array_dims('[0:2]={1,2,3}'::int[]), array_ndims('{}'::int[]), cardinality('{{1,2},{3,4}}'::int[]), array_lower('[5:6]={1,2}'::int[], 1), array_upper('[5:6]={1,2}'::int[], 1);
+SELECT array_append(ARRAY[1], 2), array_prepend(0, ARRAY[1]), array_cat('{1}', '{2}'::int[]), array_remove(ARRAY[1, 2, 1], 1), array_replace(ARRAY[1, 2], 2, 9), array_position(ARRAY['a', 'b'], 'b'), array_positions(ARRAY[1, 2, 1], 1), array_fill(7, ARRAY[2, 2], ARRAY[0, 0]), trim_array(ARRAY[1, 2, 3], 1);
+SELECT array_fill(1, ARRAY[[1]]);
+SELECT trim_array(ARRAY[1], 5);
+SELECT unnest(ARRAY[1, 2]), unnest(ARRAY['x', 'y', 'z']);
+SELECT * FROM unnest(ARRAY[1, 2], ARRAY['a', 'b', 'c']) WITH ORDINALITY AS u(n, t, i);
+SELECT array_agg(i ORDER BY i DESC), array_agg(ARRAY[i, i * i] ORDER BY i) FROM generate_series(1, 3) i;
+SELECT array_agg(a) FROM (VALUES (ARRAY[1]), (ARRAY[1, 2])) v(a);
+CREATE TABLE a (id int, list int[], grid text[][], fixed int[3]);
+INSERT INTO a VALUES (1, '{1,2}', '{{a,b},{c,d}}', '{1,2,3,4}'), (2, NULL, '{}', NULL);
+UPDATE a SET list[5] = 50 WHERE id = 1 RETURNING list;
+UPDATE a SET list[1:2] = '{7,8}' WHERE id = 1 RETURNING list, list[1:2];
+UPDATE a SET list[1:3] = '{7,8}' WHERE id = 1;
+UPDATE a SET list[NULL] = 1;
+SELECT * FROM a ORDER BY id;
+SELECT generate_subscripts(list, 1) AS at, list[generate_subscripts(list, 1)] FROM a WHERE id = 1;
+SELECT 1 = ANY (list), 1 <> ALL (list) FROM a ORDER BY id;
+SELECT '{"2020-01-01",infinity}'::date[], ARRAY['1 day'::interval], ARRAY[true, NULL], ARRAY[1.5, 'NaN'::numeric], ARRAY['\x01'::bytea], ARRAY[row(1, 'a'), row(2, 'b')];
+SELECT ARRAY[1, 'a'];
+SELECT array_to_json(ARRAY[[1, 2], [3, 4]]), array_to_tsvector('{b,a}'), string_to_array('a b', NULL);
+\d a

@@ -1,0 +1,22 @@
+-- Intervals in every IntervalStyle, in and out.
+SELECT '1 year 2 mons 3 days 04:05:06.789'::interval, '-1 day'::interval, 'P1Y2M3DT4H5M6S'::interval, '1-2 3 4:05:06'::interval, '@ 1 minute ago'::interval, '1.5 weeks'::interval, '0'::interval;
+SET IntervalStyle = 'sql_standard';
+SELECT '1 year 2 mons'::interval, '3 days 04:05:06.789'::interval, '1 year -2 days'::interval, '-1 2:03:04'::interval, '0'::interval;
+SET IntervalStyle = 'iso_8601';
+SELECT '1 year 2 mons 3 days 04:05:06.789'::interval, '-1 day -00:00:01'::interval, '0'::interval;
+SET IntervalStyle = 'postgres_verbose';
+SELECT '1 year 2 mons 3 days 04:05:06.789'::interval, '-1 day -00:00:01'::interval, '0'::interval;
+SHOW IntervalStyle;
+SET IntervalStyle = 'klingon';
+RESET IntervalStyle;
+SELECT interval '1' year, interval '1:30' minute to second, interval '1 2' day to hour, interval(2) '1.2345 seconds', '1 day 5 hours'::interval day;
+SELECT interval '1' month to second;
+SELECT 'yesterdayish'::interval;
+SELECT '178956971 years'::interval;
+SELECT '1 day'::interval(9);
+SELECT justify_days('35 days'), justify_hours('27 hours'), justify_interval('1 mon -1 hour'), make_interval(years => 1, secs => 1.5), extract(epoch FROM interval '1 day 1 sec'), extract(month FROM interval '14 months'), date_part('decade', interval '25 years'), date_trunc('hour', interval '1 day 02:34:56');
+SELECT extract(timezone FROM interval '1 day');
+SELECT interval '1 day' * 1.5, interval '1 mon' / 2, interval '1 day' + interval '25:00', interval '1 mon' = interval '30 days', interval '1 day' < interval '25 hours', -interval '1 day';
+SELECT interval '1 day' / 0;
+SELECT sum(i), avg(i), max(i) FROM (VALUES (interval '1 day'), ('02:00')) v(i);
+SELECT to_char(interval '100:05:06', 'HH24:MI:SS'), age('2020-03-01', '2019-12-31'), date '2020-01-31' + interval '1 month', timestamp '2020-03-31' - interval '1 month';

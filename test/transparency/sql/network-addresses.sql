@@ -1,0 +1,21 @@
+-- inet, cidr, macaddr, macaddr8.
+SELECT '192.168.1.5'::inet, '192.168.1.5/24'::inet, '192.168.1.0/24'::cidr, '10'::cidr, '::1'::inet, '2001:db8::/32'::cidr, '::ffff:1.2.3.4/120'::inet;
+SELECT '192.168.1.5/24'::cidr;
+SELECT '300.1.1.1'::inet;
+SELECT '1.2.3.4/33'::inet;
+SELECT 'fe80::g'::inet;
+SELECT '192.168.1.5/24'::cidr(5);
+SELECT abbrev('10.1.0.0/16'::cidr), broadcast('192.168.1.5/24'::inet), family('::1'), host('192.168.1.5/24'::inet), hostmask('10.0.0.0/8'::inet), masklen('10.0.0.0/8'::inet), netmask('10.0.0.0/8'::inet), network('192.168.1.5/24'::inet), set_masklen('192.168.1.5/24'::inet, 16), text('1.2.3.4'::inet), inet_merge('192.168.1.5/24', '192.168.2.5/24'), inet_same_family('1.2.3.4', '::1');
+SELECT '192.168.1.5'::inet << '192.168.1.0/24', '10.0.0.0/8'::inet >>= '10.0.0.0/8', '10.0.0.0/8'::inet && '10.1.0.0/16', ~'192.168.1.6'::inet, '1.2.3.4'::inet & '255.255.0.0', '1.2.3.4'::inet + 300, '1.2.3.4'::inet - '1.2.3.0'::inet;
+SELECT '255.255.255.255'::inet + 1;
+SELECT '1.2.3.4'::inet & '::1';
+SELECT '::1'::inet - '1.2.3.4'::inet;
+SELECT inet_merge('1.2.3.4', '::1');
+SELECT '08:00:2b:01:02:03'::macaddr, '08002b:010203'::macaddr, '0800.2b01.0203'::macaddr, trunc('08:00:2b:01:02:03'::macaddr), ~'08:00:2b:01:02:03'::macaddr, '08:00:2b:01:02:03:04:05'::macaddr8, '08:00:2b:01:02:03'::macaddr8, macaddr8_set7bit('08:00:2b:01:02:03'::macaddr8);
+SELECT '08:00:2b:01:02'::macaddr;
+SELECT '08:00:2b:01:02:zz'::macaddr8;
+SELECT '08:00:2b:01:02:03:04:05'::macaddr8::macaddr;
+CREATE TABLE hosts (a inet, n cidr, m macaddr);
+INSERT INTO hosts VALUES ('10.0.0.1', '10.0.0.0/8', '08:00:2b:01:02:03'), ('::1', '::/0', NULL), ('9.9.9.9/8', '0.0.0.0/0', 'ff:ff:ff:ff:ff:ff');
+SELECT * FROM hosts ORDER BY a;
+SELECT min(a), max(a), count(DISTINCT family(a)) FROM hosts;

@@ -1,0 +1,36 @@
+-- numeric: its edges, its special values, its rounding, its errors.
+SELECT 'NaN'::numeric, 'Infinity'::numeric, '-Infinity'::numeric, '-0'::numeric, '-0.000'::numeric;
+SELECT 'Infinity'::numeric - 'Infinity'::numeric, 'Infinity'::numeric * 0;
+SELECT 1e131071::numeric = 10::numeric ^ 131071, length((10::numeric ^ 131071)::text);
+SELECT 1e131072::numeric;
+SELECT 1e-16383::numeric > 0, 1e-16384::numeric;
+SELECT 123456789012345678901234567890.123456789012345678901234567890 * 987654321098765432109876543210;
+SELECT 1::numeric / 3, 2::numeric / 3, 10::numeric / 3 * 3, -7.5::numeric % 2, div(7.5, 2);
+SELECT round(2.5), round(3.5), round(-2.5), round(1234.5678, 2), round(1234.5678, -2), trunc(-1.99), ceil(-1.5), floor(-1.5);
+SELECT 99.995::numeric(4, 2);
+SELECT 12345::numeric(4, 2);
+SELECT 12345::numeric(3, -3), 12999::numeric(2, -3), 0.00012345::numeric(3, 6);
+SELECT 1::numeric(0, 0);
+SELECT 1::numeric(1001, 0);
+SELECT 1::numeric(10, 2000);
+SELECT 1 / 0.0;
+SELECT sqrt(-1::numeric);
+SELECT ln(0::numeric);
+SELECT 0::numeric ^ -1;
+SELECT (-8)::numeric ^ 0.5;
+SELECT '12abc'::numeric;
+SELECT ''::numeric;
+SELECT '  42.50  '::numeric, '1_000'::text, '.5'::numeric, '5.'::numeric, '1e3'::numeric;
+SELECT sum(n), avg(n), min(n), max(n), stddev(n), var_pop(n) FROM (VALUES (1.10), (2.20), (NULL), (3.30)) v(n);
+SELECT n, scale(n), min_scale(n), trim_scale(n) FROM (VALUES (1.500), (0.000), (100.0), (-3.14159)) v(n);
+SELECT gcd(12.5, 7.5), lcm(6, 4.0), factorial(30), width_bucket(5.35, 0.024, 10.06, 5);
+SELECT to_char(-1234567.891, '9,999,999.99PR'), to_char(0.5, 'FM990.00'), to_char(485, 'RN'), to_char(123, '99'), to_number('-34,338.50', '99G999D99');
+SELECT numeric '3.7'::int, numeric '2.5'::int, numeric '-2.5'::int, numeric '99999999999'::int;
+SELECT 'NaN'::numeric::int;
+SELECT 'Infinity'::numeric::bigint;
+CREATE TABLE n (a numeric, b numeric(10, 3), c numeric(2, 2));
+INSERT INTO n VALUES (0.1 + 0.2, 1.23456, 0.999);
+INSERT INTO n VALUES (0.1 + 0.2, 1.23456, 0.99), ('NaN', 'NaN', 'NaN'), (-0.0, 9999999.9994, -0.5);
+INSERT INTO n VALUES (1, 9999999.9995, 0);
+SELECT * FROM n ORDER BY a, b;
+\d n
