@@ -90,7 +90,10 @@ export async function createDatabase(
 /** The statement that the server says it begins to run; null for every other entry. */
 export function statementOf({ level, text }: LogEntry): string | null {
   if (level !== 'LOG') return null;
-  return /^(?:statement|execute [^:]*|fastpath function call): ([\s\S]*)$/.exec(text)?.[1] ?? null;
+  // A FunctionCall has no text. The server names the function, the message and so our log only its OID.
+  const oid = /^fastpath function call: ".*" \(OID (\d+)\)$/.exec(text)?.[1];
+  if (oid !== undefined) return `/* FunctionCall */ function with OID ${oid}`;
+  return /^(?:statement|execute [^:]*): ([\s\S]*)$/.exec(text)?.[1] ?? null;
 }
 
 /** Splits a server log written with LOG_LINE_PREFIX into the entries of one database. */
