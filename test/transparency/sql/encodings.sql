@@ -1,0 +1,42 @@
+-- client_encoding other than UTF8 within a session: what goes out and comes in is converted by the server.
+CREATE TABLE t (id int, v text);
+INSERT INTO t VALUES (1, 'plain'), (2, 'é ü ß'), (3, '日本'), (4, 'Привет'), (5, '€');
+SET client_encoding = 'LATIN1';
+SHOW client_encoding;
+\encoding
+SELECT * FROM t WHERE id < 3 ORDER BY id;
+SELECT * FROM t ORDER BY id;
+SELECT 'still alive';
+SELECT convert_to(v, 'LATIN1') FROM t WHERE id = 2;
+SELECT nothing FROM t WHERE v = 'plain';
+DO $$ BEGIN RAISE NOTICE '%', U&'\00e9'; END $$;
+DO $$ BEGIN RAISE EXCEPTION '%', U&'\65e5'; END $$;
+COPY t TO STDOUT;
+COPY (SELECT * FROM t WHERE id < 3) TO STDOUT;
+SELECT v AS "a name" FROM t WHERE id = 5;
+SET client_encoding = 'LATIN9';
+SELECT v FROM t WHERE id = 5;
+SET client_encoding = 'SQL_ASCII';
+SELECT v FROM t ORDER BY id;
+SET client_encoding = 'KOI8R';
+SELECT v FROM t WHERE id = 4;
+SET client_encoding = 'EUC_JP';
+SELECT v FROM t WHERE id = 3;
+\encoding SJIS
+SHOW client_encoding;
+SELECT v FROM t WHERE id = 3;
+SET NAMES 'WIN1251';
+SELECT v FROM t WHERE id = 4;
+SET client_encoding = 'MULE_INTERNAL';
+RESET client_encoding;
+SHOW client_encoding;
+SELECT v FROM t ORDER BY id;
+BEGIN;
+SET LOCAL client_encoding = 'WIN1252';
+SELECT v FROM t WHERE id IN (2, 5);
+ROLLBACK;
+SELECT v FROM t ORDER BY id;
+SELECT convert('\xe9', 'LATIN1', 'UTF8'), convert_from('\xe9', 'LATIN1');
+SELECT convert_from('\xe9', 'UTF8');
+SELECT convert_to('日', 'LATIN1');
+SELECT pg_client_encoding(), getdatabaseencoding();
