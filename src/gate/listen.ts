@@ -271,8 +271,7 @@ export class Listener {
     }
     if (error instanceof ServerRefusal) {
       node.problem(error, 'upstream refused');
-      const fields = { S: 'FATAL', V: 'FATAL', C: error.sqlstate, M: error.message };
-      return closeWith(socket, encodeErrorFields(BACKEND.ErrorResponse, fields));
+      return closeWith(socket, encodeErrorFields(BACKEND.ErrorResponse, error.fields));
     }
     if (!socket.destroyed) node.problem(error, 'start-up');
     socket.destroy();

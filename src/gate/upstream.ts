@@ -14,6 +14,7 @@ import type {
 import { Parser } from 'pg-protocol/dist/parser.js';
 import { CountersignError } from '../base/errors.ts';
 import { randomSecret } from '../base/ids.ts';
+import type { ErrorFields } from '../wire/backend.ts';
 import { md5Password } from '../wire/md5.ts';
 import { NONCE_LENGTH } from '../wire/scram.ts';
 import {
@@ -82,11 +83,22 @@ export async function connectUpstream(
 
 /** The server's own refusal, in words that name neither host nor role. */
 export class ServerRefusal extends Error {
-  readonly sqlstate: string;
+  readonly fields: ErrorFields;
 
-  constructor(sqlstate: string, message: string) {
+  constructor(
+    sqlstate: string,
+    message: string,
+    { D, H }: { D?: string | undefined; H?: string | undefined },
+  ) {
     super(message);
-    this.sqlstate = sqlstate;
+    this.fields = {
+      S: 'FATAL',
+      V: 'FATAL',
+      C: sqlstate,
+      M: message,
+      ...(D === undefined ? {} : { D }),
+      ...(H === undefined ? {} : { H }),
+    };
   }
 }
 
@@ -280,15 +292,15 @@ function saslData(message: BackendMessage): Buffer {
   return Buffer.from((message as unknown as { data: string }).data, 'utf8');
 }
 
-/** Classes whose messages say nothing of host, role or address. */
-const TELLABLE = /^(3D|53|57|22|55)/;
+/**
+ * Classes and codes whose texts say nothing of host, role or address: what they speak of is the database, or a setting
+ * that the client asked for (42704 there is no such, 42501 it is not for this role).
+ */
+const TELLABLE = /^(3D|53|57|22|55|42704|42501)/;
 
-function refusalOf(error: DatabaseError): ServerRefusal {
-  const sqlstate = error.code ?? '08004';
-  const message = TELLABLE.test(sqlstate)
-    ? error.message
-    : 'the database server refused the proxy’s connection';
-  return new ServerRefusal(sqlstate, message);
+function refusalOf({ code = '08004', message, detail, hint }: DatabaseError): ServerRefusal {
+  if (TELLABLE.test(code)) return new ServerRefusal(code, message, { D: detail, H: hint });
+  return new ServerRefusal(code, 'the database server refused the proxy’s connection', {});
 }
 
 // — Once it is up ——————————————————————————————————————————————————————————————————————————————————————

@@ -28,6 +28,7 @@ const ALIKE: readonly Parameters[] = [
   { default_transaction_read_only: 'on', is_superuser: 'on' },
   { work_mem: 'lots' },
   { work_mem: '1kB' },
+  { statement_timeout: '1 fortnight' },
   { no_such_setting: '1' },
   { options: '-c no_such_setting=1' },
   { options: '-c log_statement=none' },
