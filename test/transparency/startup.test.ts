@@ -1,18 +1,9 @@
 // What a client is told when it connects, by the server and by us: every report, or the refusal. What differs on purpose
 // stands in by-design.yaml, and must differ.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parse } from 'yaml';
 import { Refused } from '../live/wire-client.ts';
-import { PROJECT } from '../services/places.ts';
+import { BY_DESIGN, type Parameters } from './by-design.ts';
 import { Pair, type Way } from './observed.ts';
-
-type Parameters = Readonly<Record<string, string>>;
-
-const BY_DESIGN = parse(readFileSync(join(PROJECT, 'test', 'transparency', 'by-design.yaml'), 'utf8')) as {
-  readonly startup: readonly { readonly parameters: Parameters; readonly because: string }[];
-};
 
 const ALIKE: readonly Parameters[] = [
   {},
