@@ -1,0 +1,67 @@
+-- Row level security: policies for each command, their errors, who passes them by.
+CREATE ROLE row_security_a;
+CREATE ROLE row_security_b;
+CREATE TABLE t (id int PRIMARY KEY, owner text, v text);
+GRANT ALL ON t TO row_security_a, row_security_b;
+INSERT INTO t SELECT i, 'row_security_' || CASE WHEN i % 2 = 0 THEN 'a' ELSE 'b' END, 'v' || i FROM generate_series(1, 6) i;
+ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+SET ROLE row_security_a;
+SELECT * FROM t;
+INSERT INTO t VALUES (10, 'row_security_a', 'x');
+RESET ROLE;
+CREATE POLICY own ON t USING (owner = current_user);
+CREATE POLICY own ON t USING (true);
+CREATE POLICY low ON t AS RESTRICTIVE FOR UPDATE TO row_security_b USING (id < 4) WITH CHECK (v <> 'bad');
+CREATE POLICY wrong ON t FOR SELECT WITH CHECK (true);
+CREATE POLICY wrong ON t FOR INSERT USING (true);
+CREATE POLICY wrong ON nothing USING (true);
+CREATE POLICY wrong ON t USING (no_such_column);
+\d t
+\dp t
+SET ROLE row_security_a;
+SELECT * FROM t ORDER BY id;
+INSERT INTO t VALUES (10, 'row_security_a', 'mine') RETURNING *;
+INSERT INTO t VALUES (11, 'row_security_b', 'not mine');
+UPDATE t SET owner = 'row_security_b' WHERE id = 2;
+UPDATE t SET v = 'seen' WHERE id IN (1, 2) RETURNING *;
+DELETE FROM t WHERE id = 1;
+INSERT INTO t VALUES (1, 'row_security_a', 'x');
+INSERT INTO t VALUES (1, 'row_security_a', 'x') ON CONFLICT (id) DO UPDATE SET v = 'taken';
+MERGE INTO t USING (VALUES (2, 'merged'), (3, 'other')) AS s (id, v) ON t.id = s.id WHEN MATCHED THEN UPDATE SET v = s.v WHEN NOT MATCHED THEN INSERT VALUES (s.id, 'row_security_a', s.v);
+COPY t TO STDOUT;
+COPY t FROM STDIN;
+20	row_security_a	copied
+\.
+EXPLAIN (COSTS OFF) SELECT * FROM t WHERE v = 'x';
+SET row_security = off;
+SELECT * FROM t;
+COPY t TO STDOUT;
+RESET row_security;
+SET ROLE row_security_b;
+SELECT * FROM t ORDER BY id;
+UPDATE t SET v = 'bad';
+UPDATE t SET v = 'good' RETURNING id;
+TRUNCATE t;
+ALTER TABLE t DISABLE ROW LEVEL SECURITY;
+RESET ROLE;
+SELECT * FROM t ORDER BY id;
+ALTER TABLE t FORCE ROW LEVEL SECURITY;
+SELECT row_security_active('t'), (SELECT relforcerowsecurity FROM pg_class WHERE oid = 't'::regclass);
+CREATE VIEW seen AS SELECT * FROM t;
+CREATE VIEW invoked WITH (security_invoker) AS SELECT * FROM t;
+GRANT SELECT ON seen, invoked TO row_security_a;
+SET ROLE row_security_a;
+SELECT count(*) FROM seen;
+SELECT count(*) FROM invoked;
+RESET ROLE;
+ALTER POLICY own ON t USING (id / 0 = 1);
+SET ROLE row_security_a;
+SELECT * FROM t;
+RESET ROLE;
+ALTER POLICY nothing ON t USING (true);
+DROP POLICY low ON t;
+DROP POLICY low ON t;
+DROP POLICY IF EXISTS low ON t;
+SELECT policyname, permissive, roles, cmd, qual, with_check FROM pg_policies ORDER BY 1;
+REVOKE ALL ON t, seen, invoked FROM row_security_a, row_security_b;
+DROP ROLE row_security_a, row_security_b;

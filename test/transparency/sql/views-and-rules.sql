@@ -1,0 +1,68 @@
+-- Views that can be written through, views that cannot, rules, materialized views.
+CREATE TABLE t (id int PRIMARY KEY, v text, hidden int DEFAULT 7);
+CREATE VIEW plain AS SELECT id, v FROM t;
+INSERT INTO plain VALUES (1, 'one'), (2, 'two') RETURNING *;
+UPDATE plain SET v = upper(v) WHERE id = 1 RETURNING *;
+DELETE FROM plain WHERE id = 2;
+CREATE VIEW checked AS SELECT * FROM t WHERE id < 100 WITH CASCADED CHECK OPTION;
+INSERT INTO checked VALUES (500, 'too far');
+INSERT INTO checked VALUES (3, 'three');
+UPDATE checked SET id = 300 WHERE id = 3;
+CREATE VIEW counted AS SELECT v, count(*) AS n FROM t GROUP BY v;
+INSERT INTO counted VALUES ('x', 1);
+UPDATE counted SET n = 1;
+CREATE VIEW joined AS SELECT a.id, b.v FROM t a JOIN t b USING (id);
+DELETE FROM joined;
+CREATE VIEW computed AS SELECT id, v || '!' AS loud FROM t;
+UPDATE computed SET loud = 'x';
+UPDATE computed SET id = id + 10 WHERE id = 3;
+CREATE VIEW plain AS SELECT 1;
+CREATE OR REPLACE VIEW plain AS SELECT id FROM t;
+CREATE OR REPLACE VIEW plain AS SELECT id, v, hidden FROM t;
+CREATE OR REPLACE VIEW plain AS SELECT v AS id, id AS v, hidden FROM t;
+ALTER VIEW plain RENAME COLUMN v TO value;
+ALTER TABLE t DROP COLUMN v;
+ALTER TABLE t ALTER COLUMN v TYPE varchar(10);
+DROP TABLE t;
+DROP VIEW t;
+DROP TABLE plain;
+CREATE RECURSIVE VIEW nums (n) AS SELECT 1 UNION ALL SELECT n + 1 FROM nums WHERE n < 4;
+SELECT * FROM nums;
+CREATE TEMP VIEW tv AS SELECT * FROM t;
+CREATE VIEW unnamed AS SELECT 1, 2;
+CREATE VIEW untyped AS SELECT 'x' AS x, NULL AS n;
+\d+ untyped
+\sv plain
+\sv+ joined
+SELECT pg_get_viewdef('checked'::regclass, true);
+CREATE RULE no_delete AS ON DELETE TO t DO INSTEAD NOTHING;
+DELETE FROM t;
+DELETE FROM t RETURNING *;
+CREATE TABLE log (what text, id int);
+CREATE RULE logged AS ON INSERT TO t DO ALSO (INSERT INTO log VALUES ('inserted', NEW.id); SELECT 'from the rule' AS said);
+INSERT INTO t VALUES (50, 'fifty');
+INSERT INTO t SELECT 60 + i FROM generate_series(1, 2) i;
+SELECT * FROM log ORDER BY id;
+CREATE RULE instead AS ON UPDATE TO counted DO INSTEAD UPDATE t SET hidden = NEW.n WHERE t.v = OLD.v RETURNING t.v, t.hidden::bigint;
+UPDATE counted SET n = 99 WHERE v = 'fifty' RETURNING *;
+CREATE RULE conditional AS ON UPDATE TO t WHERE NEW.id < 0 DO INSTEAD NOTHING;
+UPDATE t SET id = -id WHERE id = 1;
+CREATE RULE bad AS ON SELECT TO t DO INSTEAD SELECT 1;
+CREATE RULE bad AS ON INSERT TO t DO ALSO SELECT OLD.id;
+CREATE RULE endless AS ON INSERT TO log DO ALSO INSERT INTO log VALUES (NEW.what, NEW.id);
+INSERT INTO log VALUES ('x', 1);
+DROP RULE nothing ON t;
+\d t
+CREATE MATERIALIZED VIEW m AS SELECT id, v FROM t ORDER BY id;
+SELECT * FROM m;
+INSERT INTO m VALUES (1);
+REFRESH MATERIALIZED VIEW CONCURRENTLY m;
+CREATE UNIQUE INDEX ON m (id);
+REFRESH MATERIALIZED VIEW CONCURRENTLY m;
+REFRESH MATERIALIZED VIEW m WITH NO DATA;
+SELECT * FROM m;
+REFRESH MATERIALIZED VIEW plain;
+CREATE MATERIALIZED VIEW IF NOT EXISTS m AS SELECT 1;
+\d+ m
+DROP VIEW plain, computed;
+DROP TABLE t CASCADE;
