@@ -94,7 +94,7 @@ async function decide(work: Work, verdict: Verdict, gate: Gate): Promise<void> {
         work,
         verdict,
         decision.why === 'backlog'
-          ? tooMuchBehind(gate.backlogBytes)
+          ? tooMuchBehind(decision.hold, gate.urlOf(decision.hold), gate.backlogBytes)
           : cancelledByClient(decision.hold, gate.urlOf(decision.hold)),
         decision.hold,
       );

@@ -356,8 +356,9 @@ function expectedFor(work: Work, run: Run): Expected {
 
 const LEAVES_TRANSACTION: ReadonlySet<string> = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION']);
 
-/** Only these run in a failed transaction block. What is not understood may be one of them. */
+/** Only these run in a failed transaction block. What is not understood may be one of them; a FunctionCall is none. */
 function startsByLeavingTransaction(work: Work): boolean {
+  if (work.protocol === 'function call') return false;
   const first = work.statements[0];
   return first === undefined || !first.known || first.tags.some((tag) => LEAVES_TRANSACTION.has(tag));
 }

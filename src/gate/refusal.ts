@@ -85,6 +85,7 @@ export function cancelledByClient(hold: Hold, url: string): Refusal {
         rule: hold.request.rule.name,
         url,
       }),
+      hint: 'It has not run. Send the same statement again to ask again.',
     }),
   };
 }
@@ -136,7 +137,7 @@ export const DURING_COPY: Refusal = {
   ),
 };
 
-export function tooMuchBehind(limitBytes: number): Refusal {
+export function tooMuchBehind(hold: Hold, url: string, limitBytes: number): Refusal {
   return {
     because: 'limit',
     error: new CountersignError(
@@ -144,6 +145,12 @@ export function tooMuchBehind(limitBytes: number): Refusal {
       `more than ${limitBytes} bytes were sent behind a statement that waits for approval`,
       {
         limit: 'backlog',
+        detail: JSON.stringify({
+          hold: hold.request.id,
+          status: 'withdrawn',
+          rule: hold.request.rule.name,
+          url,
+        }),
         hint: 'The statement has not run. Wait for its answer before sending more, or raise limits.backlog.',
       },
     ),
@@ -169,6 +176,7 @@ export function tooManyNames(
   };
 }
 
+/** On one line: on a terminal, what a person writes on a line of its own could pass for ours, or for the server's. */
 function withReason(what: string, reason: string | null): string {
-  return reason === null ? what : `${what}: ${reason}`;
+  return reason === null ? what : `${what}: ${reason.replace(/\s+/g, ' ').trim()}`;
 }

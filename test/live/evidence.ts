@@ -26,9 +26,15 @@ function byBackend(entries: readonly LogEntry[]): Said[][] {
   const backends = new Map<number, Said[]>();
   for (const entry of entries) {
     const sql = statementOf(entry);
-    if (sql !== null) append(backends, entry.pid, { sql, atMs: entry.atMs });
+    if (sql !== null) append(backends, entry.pid, { sql: asWritten(sql), atMs: entry.atMs });
   }
   return [...backends.values()];
+}
+
+/** As our log has it: the server names the function of a FunctionCall, which the message itself does not. */
+function asWritten(sql: string): string {
+  const oid = /^"[^"]*" \(OID (\d+)\)$/.exec(sql)?.[1];
+  return oid === undefined ? sql : `/* FunctionCall */ function with OID ${oid}`;
 }
 
 /** What each of our sessions was to forward, in order. */

@@ -65,6 +65,8 @@ export class WireClient {
   readonly parameters = new Map<string, string>();
   /** Notices that say that a statement is held; they come between the answers, and are kept apart from them. */
   readonly heldNotices: ErrorFields[] = [];
+  /** Every error since the start. */
+  readonly errors: ErrorFields[] = [];
   readonly #reader = new FrameReader(LARGEST_ANSWER);
   readonly #inbox: Answer[] = [];
   readonly #seen: string[] = [];
@@ -255,6 +257,7 @@ export class WireClient {
       const [parameter, value] = bytes.toString('utf8', HEADER_LENGTH).split('\0');
       this.parameters.set(parameter as string, value as string);
     }
+    if (name === 'ErrorResponse') this.errors.push(parseErrorFields(bytes));
     if (name === 'NoticeResponse') {
       const fields = parseErrorFields(bytes);
       if (fields['M']?.startsWith('held for approval')) {

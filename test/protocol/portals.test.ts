@@ -1,7 +1,7 @@
 // Portals, cursors, prepared statements and errors: what comes back is what the server itself says, message by message.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Stage } from './stage.ts';
-import { frame, pipeline, type WireClient } from './wire-client.ts';
+import { Stage } from '../live/stage.ts';
+import { frame, pipeline, type WireClient } from '../live/wire-client.ts';
 
 const { parse, bind, describe: about, execute, close, sync, flush, query } = frame;
 

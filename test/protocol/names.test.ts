@@ -3,8 +3,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { cstring, int32 } from '../../src/base/bytes.ts';
 import type { HoldDocument } from '../../src/holds/document.ts';
-import { Stage } from './stage.ts';
-import { frame, pipeline, type WireClient } from './wire-client.ts';
+import { Stage } from '../live/stage.ts';
+import { frame, pipeline, type WireClient } from '../live/wire-client.ts';
 
 const { parse, bind, execute, close, sync, query } = frame;
 

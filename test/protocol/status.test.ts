@@ -1,8 +1,8 @@
 // After a refusal the client must be told the server's own transaction status, in every state and by every way in.
 // What a direct connection says after a statement that fails at the same place is the measure.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Stage } from './stage.ts';
-import { frame, pipeline, type WireClient } from './wire-client.ts';
+import { Stage } from '../live/stage.ts';
+import { frame, pipeline, type WireClient } from '../live/wire-client.ts';
 
 let stage: Stage;
 let through: WireClient;

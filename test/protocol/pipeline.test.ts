@@ -1,8 +1,8 @@
 // Pipelines: what goes before a held statement is answered while a person thinks, what stands behind it waits, and the
 // server itself skips it when the answer is no.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Stage } from './stage.ts';
-import { extended, frame, pipeline, type WireClient } from './wire-client.ts';
+import { Stage } from '../live/stage.ts';
+import { extended, frame, pipeline, type WireClient } from '../live/wire-client.ts';
 
 let stage: Stage;
 let client: WireClient;

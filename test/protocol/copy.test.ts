@@ -2,10 +2,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Stage } from '../live/stage.ts';
+import { frame, pipeline } from '../live/wire-client.ts';
 import { tempDir } from '../services/places.ts';
 import { psql } from '../services/psql.ts';
-import { Stage } from './stage.ts';
-import { frame, pipeline } from './wire-client.ts';
 
 let stage: Stage;
 const folder = tempDir('copy');
