@@ -13,6 +13,7 @@ import {
   deniedByRule,
   endedWithout,
   type Refusal,
+  readOtherwise,
   tooMuchBehind,
 } from './refusal.ts';
 import type { Decision } from './waiting.ts';
@@ -90,17 +91,16 @@ async function decide(work: Work, verdict: Verdict, gate: Gate): Promise<void> {
         decision.hold,
       );
     case 'interrupted':
-      return gate.refuse(
-        work,
-        verdict,
-        decision.why === 'backlog'
-          ? tooMuchBehind(decision.hold, gate.urlOf(decision.hold), gate.backlogBytes)
-          : cancelledByClient(decision.hold, gate.urlOf(decision.hold)),
-        decision.hold,
-      );
+      return gate.refuse(work, verdict, interruptedBy(decision, gate), decision.hold);
     case 'unavailable':
       return gate.refuse(work, verdict, approvalsUnavailable(verdict), decision.hold);
     default:
       return decision satisfies never;
   }
+}
+
+function interruptedBy({ why, hold }: Extract<Decision, { kind: 'interrupted' }>, gate: Gate): Refusal {
+  const url = gate.urlOf(hold);
+  if (why === 'backlog') return tooMuchBehind(hold, url, gate.backlogBytes);
+  return why === 'read otherwise' ? readOtherwise(hold, url) : cancelledByClient(hold, url);
 }

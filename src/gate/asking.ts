@@ -26,6 +26,8 @@ export class Asking {
   readonly #nonce = randomSecret(32);
   #interrupt: ((why: Interruption) => void) | null = null;
   #interrupted: Interruption | null = null;
+  /** A person is asked, or about to be: by the facts as they were when this began. */
+  #underWay = false;
 
   constructor(options: AskingOptions) {
     this.#options = options;
@@ -41,6 +43,11 @@ export class Asking {
   interrupt(why: Interruption): void {
     this.#interrupted ??= why;
     this.#interrupt?.(why);
+  }
+
+  /** The server reads texts otherwise from now on. What is not asked yet will be judged by that. */
+  readOtherwise(): void {
+    if (this.#underWay) this.interrupt('read otherwise');
   }
 
   /** Never rejects. `approved` is for the caller alone, and once. */
@@ -67,6 +74,7 @@ export class Asking {
       waitMs,
       grantMs: times.grantMs,
     });
+    this.#underWay = true;
     const decision = await waitForDecision(request, {
       store: node.store,
       log: node.log,
@@ -78,6 +86,7 @@ export class Asking {
         if (this.#interrupted !== null) interrupt(this.#interrupted);
       },
     });
+    this.#underWay = false;
     if (decision.kind === 'unavailable') node.problem(decision.error, 'approval');
     // Whoever cancelled between the approval and this line must not find that it ran after all.
     if (decision.kind === 'approved' && this.#interrupted !== null) {

@@ -30,6 +30,8 @@ export interface FollowingOptions {
   readonly variables: UnchangingVariables;
   /** ParameterStatus values since the login; kept up to date here. */
   readonly parameters: Map<string, string>;
+  /** The server reads texts otherwise from now on. */
+  readonly onReadOtherwise: () => void;
   /** A statement that a person approved has ended. */
   readonly onHeldEnded: (id: HoldId, state: 'executed' | 'failed' | 'unknown') => void;
 }
@@ -160,7 +162,9 @@ export class Following implements ScannerOwner {
       const { idle } = this.#variables;
       this.#variables = stated({ ...idle, claimed: { ...idle.claimed, applicationName: value } });
     }
+    const before = this.misreading;
     this.misreading = misreadingOf(parameters);
+    if (this.misreading !== before) this.#options.onReadOtherwise();
   }
 
   #claim(change: ClaimChange): void {

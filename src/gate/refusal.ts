@@ -90,6 +90,22 @@ export function cancelledByClient(hold: Hold, url: string): Refusal {
   };
 }
 
+/** The server has said so while it waited: what a person has read, or is reading, is not what would run. */
+export function readOtherwise(hold: Hold, url: string): Refusal {
+  const { rule, id } = hold.request;
+  return {
+    because: 'withdrawn',
+    error: new CountersignError(
+      'expired',
+      'the server has changed how it reads SQL text while this statement waited; it has not run',
+      {
+        detail: JSON.stringify({ hold: id, status: 'withdrawn', rule: rule.name, url }),
+        hint: 'Send the same statement again to ask again.',
+      },
+    ),
+  };
+}
+
 export function approvalsUnavailable(verdict: Verdict): Refusal {
   return {
     because: 'unavailable',

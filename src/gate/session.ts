@@ -79,6 +79,7 @@ export class Session {
       speaker,
       variables,
       parameters: upstream.parameters,
+      onReadOtherwise: () => this.#asking.readOtherwise(),
       onHeldEnded: (id, state) => this.#asking.report(id, state),
     });
     this.#outbox = new Outbox(

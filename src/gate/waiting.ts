@@ -12,6 +12,7 @@ export type Interruption =
   | 'client disconnected'
   | 'upstream lost'
   | 'backlog'
+  | 'read otherwise'
   | 'shutdown';
 
 export interface WaitingOptions {
@@ -146,5 +147,5 @@ async function unavailable(hold: Hold | null, error: unknown, options: WaitingOp
 }
 
 function withdrawal(why: Interruption): HoldEvent {
-  return { type: 'withdraw', because: why === 'backlog' ? 'requester' : why };
+  return { type: 'withdraw', because: why === 'backlog' || why === 'read otherwise' ? 'requester' : why };
 }

@@ -294,7 +294,7 @@ export class WireClient {
 }
 
 /** The server's answer to a startup that it refuses. */
-class Refused extends Error {
+export class Refused extends Error {
   readonly fields: ErrorFields;
 
   constructor(fields: ErrorFields) {

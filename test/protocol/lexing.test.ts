@@ -96,6 +96,15 @@ describe('the attack: the facts know of one SELECT, the server drops a table', (
   });
 });
 
+/** Sends them until one is refused; what comes after it would be held for a name that was never made. */
+async function deniedOneOf(statements: readonly string[]): Promise<readonly string[]> {
+  for (const sql of statements) {
+    const answers = await client.query(sql);
+    if (answers.some((answer) => answer.startsWith('ErrorResponse'))) return answers;
+  }
+  return [];
+}
+
 describe('ways to set it, each working on a direct connection and denied through us', () => {
   test.each(named(hazards.ways))('$what', async ({ statements }) => {
     for (const sql of statements) await direct.query(sql);
@@ -103,9 +112,7 @@ describe('ways to set it, each working on a direct connection and denied through
     await direct.query('COMMIT');
     expect(await canaryOn(twin), 'the attack does not work').toBe(false);
 
-    const answers: string[] = [];
-    for (const sql of statements) answers.push(...(await client.query(sql)));
-    expect(answers).toContainEqual(DENIED);
+    expect(await deniedOneOf(statements)).toContainEqual(DENIED);
     await client.query('ROLLBACK');
     expect(await settingOf(client, 'standard_conforming_strings')).toBe('on');
     expect(await client.query(OFF_TEXT)).not.toContain('CommandComplete DROP TABLE');
@@ -116,9 +123,7 @@ describe('ways to set it, each working on a direct connection and denied through
     for (const sql of statements) await direct.query(sql);
     expect(await settingOf(direct, 'client_encoding')).not.toBe('UTF8');
 
-    const answers: string[] = [];
-    for (const sql of statements) answers.push(...(await client.query(sql)));
-    expect(answers).toContainEqual(DENIED);
+    expect(await deniedOneOf(statements)).toContainEqual(DENIED);
     await client.query('ROLLBACK');
     expect(await settingOf(client, 'client_encoding')).toBe('UTF8');
   });

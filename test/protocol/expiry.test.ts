@@ -1,7 +1,7 @@
 // Nobody decides: the client is let go with an error that does not read as a denial, sooner where it holds locks.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Stage } from './stage.ts';
-import { frame, pipeline, type WireClient } from './wire-client.ts';
+import { Stage } from '../live/stage.ts';
+import { frame, pipeline, type WireClient } from '../live/wire-client.ts';
 
 const EXPIRED = expect.stringMatching(/^ErrorResponse ZC002 nobody decided .* it has not run/);
 
