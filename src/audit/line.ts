@@ -57,7 +57,7 @@ function summed(text: string): string {
   return `${text},"sum":"${sumOf(crc32(text))}"}`;
 }
 
-export function sumOf(crc: number): string {
+function sumOf(crc: number): string {
   return crc.toString(16).padStart(8, '0');
 }
 

@@ -30,7 +30,7 @@ export interface Login {
 }
 
 /** Nothing more came, and something was owed. */
-export class Hang extends Error {}
+class Hang extends Error {}
 
 export class Line {
   readonly socket: Socket;

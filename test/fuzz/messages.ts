@@ -12,7 +12,7 @@ export function framed(tag: number, ...parts: readonly Buffer[]): Buffer {
   return Buffer.concat([Buffer.from([tag]), int32(4 + body.length), body]);
 }
 
-export function int16(...values: readonly number[]): Buffer {
+function int16(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(2 * values.length);
   values.forEach((value, i) => void bytes.writeUInt16BE(value & 0xffff, 2 * i));
   return bytes;

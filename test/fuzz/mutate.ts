@@ -148,7 +148,7 @@ const BYTES_MUTATIONS: readonly (readonly [number, BytesMutation])[] = [
 // — The stream ———————————————————————————————————————————————————————————————————————————————————————————
 
 /** Writes of one frame each, or cut and joined anywhere. */
-export function writesOf(frames: Frames, random: Random): Step[] {
+function writesOf(frames: Frames, random: Random): Step[] {
   const how = random.weighted([
     [5, 'frame by frame'],
     [3, 'in one'],
