@@ -48,6 +48,8 @@ export interface GatekeeperOptions {
 export class Gatekeeper implements Gate {
   /** A statement waits, for its answer or for a person. */
   paused = false;
+  /** Paused for the answers to what was sent before, and for nobody's decision. */
+  awaitsAnswers = false;
   readonly #options: GatekeeperOptions;
   readonly #following: Following;
   readonly #outbox: Outbox;
@@ -183,7 +185,9 @@ export class Gatekeeper implements Gate {
   #afterAnswers(work: () => void): void {
     const wait = async (): Promise<void> => {
       this.pause();
+      this.awaitsAnswers = true;
       const alive = await this.settled();
+      this.awaitsAnswers = false;
       this.paused = false;
       if (alive) work();
       // It may be one that now waits for a person, and resumes by itself.

@@ -15,7 +15,7 @@ export interface Prepared {
   readonly sql: string;
   readonly statements: readonly (Facts | Unknown)[];
   readonly parameterTypes: readonly number[];
-  /** It names no other statement or cursor and makes none: what runs is what stands in it. */
+  /** It names no other statement or cursor, makes none and claims nothing: what runs is what stands in it, and changes nothing here. */
   readonly selfContained: boolean;
   /** Those of its statements that planning would run in part, and that nobody has looked at then. */
   readonly runInPlanning: readonly Facts[];
@@ -33,7 +33,7 @@ export function preparedOf(
     sql,
     statements,
     parameterTypes,
-    selfContained: known.every(({ names }) => names.length === 0),
+    selfContained: known.every((one) => one.names.length === 0 && claimChanges(one).length === 0),
     runInPlanning: known.filter(({ functions }) => functions.some(({ name }) => runsInPlanning(name))),
     intended: null,
   };
@@ -147,7 +147,7 @@ class Candidates<Value> {
     // Answers come in order, so it is among the first, and the many behind it need not be looked at.
     const at = candidates?.findIndex((candidate) => candidate.value === value) ?? -1;
     if (candidates === undefined || at < 0) return;
-    candidates.splice(at, 1);
+    for (const rejected of candidates.splice(at, 1)) this.#bytes -= rejected.bytes;
     if (candidates.length === 0) this.#byName.delete(name);
   }
 

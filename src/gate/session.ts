@@ -65,6 +65,8 @@ export class Session {
   #ending: Ending | null = null;
   /** Why the client is gone, from when it is until the server has finished what was sent before. */
   #leaving: Ending | null = null;
+  /** Why it is gone, while a frame that it sent before waits for the answers to those before it. */
+  #left: Ending | null = null;
   #undelivered = 0;
 
   constructor({ node, speaker, client, upstream, requesters, variables, onEnd }: SessionOptions) {
@@ -191,6 +193,7 @@ export class Session {
   #resume(): void {
     if (this.#ending !== null) return this.#recordEnd(this.#ending);
     this.#takeFrames();
+    if (this.#left !== null) this.#leave(this.#left);
   }
 
   /** Reads on from the client or not: what it sends must not pile up here. */
@@ -267,6 +270,11 @@ export class Session {
    */
   #leave(ending: Ending): void {
     if (this.#ending !== null || this.#leaving !== null) return;
+    if (this.#gatekeeper.awaitsAnswers) {
+      // Nobody is asked anything: what the client sent before it left still counts.
+      this.#left ??= ending;
+      return;
+    }
     if (this.#gatekeeper.paused) return this.#end(ending);
     this.#leaving = ending;
     // The server hears of it what it would have heard without us: amid a COPY, a Terminate is not the end of the stream.

@@ -43,6 +43,16 @@ describe('Execute', () => {
     expect(reasons(execute(ambiguous(portal(prepared('SELECT 1')), portal())))).toEqual(['name']);
   });
 
+  it('of a statement that claims something changes what is claimed', () => {
+    const names = new Names();
+    names.expect({
+      kind: 'portal',
+      name: 'p',
+      portal: portal(prepared("SET countersign.purpose = 'a report'")),
+    });
+    expect(execute(names).changes).toMatchObject([[{ kind: 'claim' }]]);
+  });
+
   it('is judged by every candidate', () => {
     const work = execute(ambiguous(portal(prepared('SELECT 1')), portal(prepared('DROP TABLE x'))));
     expect(work.statements.map((statement) => statement.known && statement.tags[0])).toEqual([
