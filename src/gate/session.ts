@@ -5,6 +5,7 @@ import { serialize } from 'pg-protocol';
 import { CountersignError } from '../base/errors.ts';
 import { encodeError } from '../wire/backend.ts';
 import { Frame, FrameReader } from '../wire/frames.ts';
+import { FRONTEND_TAGS } from '../wire/frontend.ts';
 import { ServerScanner } from '../wire/scanner.ts';
 import { Asking } from './asking.ts';
 import { Following, type UnchangingVariables } from './following.ts';
@@ -101,7 +102,7 @@ export class Session {
       onTerminate: () => this.#leave('client terminated'),
       onFailure: (error) => this.#fail(error),
     });
-    this.#reader = new FrameReader(node.limits.frameBytes);
+    this.#reader = new FrameReader(node.limits.frameBytes, FRONTEND_TAGS);
     this.#scanner = new ServerScanner(this.#following);
     this.#listen();
   }

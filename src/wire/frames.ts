@@ -36,14 +36,16 @@ export class Frame {
 
 export class FrameReader {
   readonly #maxFrameLength: number;
+  readonly #tags: ReadonlySet<number> | null;
   #chunks: Buffer[] = [];
   /** Bytes of the first chunk that have been handed out. */
   #taken = 0;
   #buffered = 0;
 
-  /** `maxFrameLength`: bytes a frame may have, header included. */
-  constructor(maxFrameLength: number) {
+  /** `maxFrameLength`: bytes a frame may have, header included. `tags`: those that may come; null, any. */
+  constructor(maxFrameLength: number, tags: ReadonlySet<number> | null = null) {
     this.#maxFrameLength = maxFrameLength;
+    this.#tags = tags;
   }
 
   /** Bytes received and not yet handed out as frames. */
@@ -61,11 +63,16 @@ export class FrameReader {
 
   /**
    * The next whole frame, or null until more bytes come.
-   * Throws CountersignError `protocol_violation` or `limit` on a length that cannot be: before anything is allocated for it.
+   * Throws CountersignError `protocol_violation` or `limit` on a tag or a length that cannot be: before anything is allocated for it.
    */
   next(): Frame | null {
     if (this.#buffered < HEADER_LENGTH) return null;
     let chunk = this.#head(HEADER_LENGTH);
+    const tag = chunk[this.#taken] as number;
+    // Before its length means anything: what does not speak the protocol would be waited for.
+    if (this.#tags?.has(tag) === false) {
+      throw new CountersignError('protocol_violation', `invalid frontend message type ${tag}`);
+    }
     const bodyLength = chunk.readInt32BE(this.#taken + 1);
     if (bodyLength < 4) throw new CountersignError('protocol_violation', 'invalid message length');
     const frameLength = bodyLength + 1;

@@ -24,6 +24,8 @@ export const FRONTEND = {
   Password: 0x70, // p
 } as const;
 
+export const FRONTEND_TAGS: ReadonlySet<number> = new Set(Object.values(FRONTEND));
+
 export interface Parse {
   readonly name: string;
   readonly sql: Buffer;

@@ -1,5 +1,5 @@
 // Portals, cursors, prepared statements and errors: what comes back is what the server itself says, message by message.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Stage } from '../live/stage.ts';
 import { frame, pipeline, type WireClient } from '../live/wire-client.ts';
 
@@ -111,6 +111,74 @@ const CONVERSATIONS: Readonly<Record<string, readonly Buffer[]>> = {
     query('FETCH 2 FROM shared'),
     query('ROLLBACK'),
   ],
+  'a portal made within a savepoint ends with it, one from before stays': [
+    query('BEGIN'),
+    Buffer.concat([
+      parse({ name: 'five', text: 'SELECT generate_series(1, 5)' }),
+      bind({ portal: 'outer', statement: 'five' }),
+      execute({ portal: 'outer', rows: 1 }),
+      sync(),
+    ]),
+    query('SAVEPOINT a'),
+    Buffer.concat([
+      bind({ portal: 'inner', statement: 'five' }),
+      execute({ portal: 'inner', rows: 2 }),
+      sync(),
+    ]),
+    query('ROLLBACK TO a'),
+    Buffer.concat([execute({ portal: 'outer', rows: 2 }), sync()]),
+    Buffer.concat([execute({ portal: 'inner', rows: 1 }), sync()]),
+    query('ROLLBACK'),
+  ],
+  'a Bind under the name of a suspended portal fails, and the portal goes on after the savepoint': [
+    query('BEGIN'),
+    Buffer.concat([
+      parse({ name: 'six', text: 'SELECT generate_series(1, 6)' }),
+      bind({ portal: 'p', statement: 'six' }),
+      execute({ portal: 'p', rows: 1 }),
+      sync(),
+    ]),
+    query('SAVEPOINT a'),
+    Buffer.concat([parse({ text: 'SELECT 42' }), bind({ portal: 'p' }), execute({ portal: 'p' }), sync()]),
+    query('ROLLBACK TO a'),
+    Buffer.concat([
+      execute({ portal: 'p', rows: 3 }),
+      close({ type: 'P', name: 'p' }),
+      bind({ portal: 'p', statement: 'six' }),
+      execute({ portal: 'p', rows: 1 }),
+      sync(),
+    ]),
+    query('COMMIT'),
+  ],
+  'portals end with their transaction, implicit or not; prepared statements do not': [
+    Buffer.concat([
+      parse({ name: 'stays', text: 'SELECT 1' }),
+      bind({ portal: 'gone', statement: 'stays' }),
+      sync(),
+    ]),
+    query('BEGIN'),
+    Buffer.concat([bind({ portal: 'gone', statement: 'stays' }), sync()]),
+    query('COMMIT AND CHAIN'),
+    Buffer.concat([bind({ portal: 'gone', statement: 'stays' }), execute({ portal: 'gone' }), sync()]),
+    query('ROLLBACK'),
+    query('PREPARE rolled AS SELECT 2'),
+    query('BEGIN; PREPARE back AS SELECT 3; ROLLBACK'),
+    query('EXECUTE rolled'),
+    query('EXECUTE back'),
+    query('DEALLOCATE ALL'),
+  ],
+  'the unnamed statement is replaced, and ends with a simple query': [
+    Buffer.concat([parse({ text: 'SELECT 1' }), parse({ text: 'SELECT 2' }), bind(), execute(), sync()]),
+    query('SELECT 3'),
+    Buffer.concat([bind(), execute(), sync()]),
+  ],
+  'a text that ends its own transaction, and one that begins one': [
+    query('BEGIN; SELECT 1; COMMIT; SELECT 2'),
+    query("INSERT INTO notes(body) VALUES ('implicit'); SELECT 1/0"),
+    query('SELECT 1; BEGIN'),
+    query('ROLLBACK; SELECT 2'),
+    query('COMMIT'),
+  ],
   'a deferred constraint that fails with the Sync': [
     query('CREATE TEMPORARY TABLE late (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)'),
     pipeline('INSERT INTO late VALUES (1)', 'INSERT INTO late VALUES (1)'),
@@ -127,6 +195,36 @@ test.each(Object.entries(CONVERSATIONS))('%s', async (_, turns) => {
   const before = (await stage.holds('all')).length;
   for (const turn of turns) expect(await through.run(turn)).toEqual(await direct.run(turn));
   expect((await stage.holds('all')).length).toBe(before);
+});
+
+test('pipelined simple queries: each has its own answer and its own transaction', async () => {
+  const texts = [
+    'SELECT 1',
+    'SELECT 1/0',
+    '',
+    "INSERT INTO notes(body) VALUES ('kept')",
+    'BEGIN',
+    'SELECT 1/0',
+    'SELECT 2',
+    'COMMIT',
+  ];
+  const frames = texts.map((text) => query(text));
+  through.write(...frames);
+  direct.write(...frames);
+  expect(await through.ready(texts.length)).toEqual(await direct.ready(texts.length));
+});
+
+describe('COPY TO STDOUT, after a yes, is what the server sends', () => {
+  test.each([
+    ['whole', 'COPY (SELECT generate_series(1, 3)) TO STDOUT'],
+    ['and fails on the way', 'COPY (SELECT 1 / (3 - n) FROM generate_series(1, 5) n) TO STDOUT'],
+  ])('%s', async (_, sql) => {
+    for (const frames of [query(sql), pipeline(sql), pipeline('SELECT 1', sql, 'SELECT 2')]) {
+      through.write(frames);
+      await stage.approve(sql);
+      expect(await through.ready()).toEqual(await direct.run(frames));
+    }
+  });
 });
 
 test.each([

@@ -38,7 +38,8 @@ let hasty: Stage;
 const twins = new Map<Stage, Database>();
 /** Connections that go from test to test: one that fails does not give them back. */
 const clients = new Map<Stage, Both>();
-let lower: number;
+/** The OID of a function of one text. */
+let md5: number;
 /** How often the server must have run each text, once all is over. */
 const runs = new Map<string, { stage: Stage; times: number }>();
 
@@ -60,9 +61,9 @@ beforeAll(async () => {
     }
   }
   const [found] = await stage.look<{ oid: number }>(
-    "SELECT 'pg_catalog.lower(text)'::regprocedure::oid::int AS oid",
+    "SELECT 'pg_catalog.md5(text)'::regprocedure::oid::int AS oid",
   );
-  lower = found?.oid ?? 0;
+  md5 = found?.oid ?? 0;
 });
 afterAll(async () => {
   await Promise.all([stage?.close(), hasty?.close()]);
@@ -83,8 +84,7 @@ async function clientsOf(on: Stage): Promise<Both> {
 
 /** A statement that waits for a person, and one that fails, or succeeds, on a direct connection in its place. */
 function heldStatement({ protocol, position, state }: Place, ending: string, fails: boolean): Statement {
-  if (protocol === 'function call')
-    return { through: lower, direct: fails ? 0 : lower, words: `OID ${lower}` };
+  if (protocol === 'function call') return { through: md5, direct: fails ? 0 : md5, words: `OID ${md5}` };
   const words = `/* ${ending}, ${protocol}, ${position} in ${state} */`;
   const set = (value: string) => `UPDATE counter SET n = ${value} ${words}`;
   return { through: set('n + 1'), direct: set(fails ? '1 / (n - n)' : 'n + 1'), words };
