@@ -1,10 +1,10 @@
 // Ways to have a statement run under a name that stood for another when it was judged. In each the DROP, or the DELETE,
 // must wait for a person at the moment at which it would run.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { cstring, int32 } from '../../src/base/bytes.ts';
 import type { HoldDocument } from '../../src/holds/document.ts';
 import { Stage } from '../live/stage.ts';
 import { frame, pipeline, type WireClient } from '../live/wire-client.ts';
+import { line } from './script.ts';
 
 const { parse, bind, execute, close, sync, query } = frame;
 
@@ -21,11 +21,7 @@ afterAll(() => stage?.close());
 
 const DROP = 'DROP TABLE users';
 
-/** A Parse under a name that is too long for the library's taste. */
-function parseAs(name: string, text: string): Buffer {
-  const body = Buffer.concat([cstring(name), cstring(text), Buffer.alloc(2)]);
-  return Buffer.concat([Buffer.from('P'), int32(body.length + 4), body]);
-}
+const parseAs = (name: string, text: string): Buffer => line(`P ${name} ${text}`);
 
 const run = (...frames: Buffer[]) => client.run(Buffer.concat([...frames, sync()]));
 
@@ -211,4 +207,75 @@ test('a FunctionCall names no function, so it is held', async () => {
   expect(await client.ready()).toEqual([expect.stringMatching(/^ErrorResponse 42501/), 'ReadyForQuery I']);
   expect(await stage.timesRun('lower')).toBe(0);
   expect(await client.run(pipeline('SELECT 1'))).toContain('DataRow 1');
+});
+
+const DELETE = 'DELETE FROM orders RETURNING id';
+
+/** What is sent first, in one transaction; then what must wait for a person, found by its words. */
+const DETOURS: Readonly<Record<string, readonly [first: readonly string[], then: string]>> = {
+  'EXPLAIN ANALYZE of an EXECUTE': [[`P d ${DELETE}`], 'Q EXPLAIN ANALYZE EXECUTE d'],
+  'EXPLAIN with ANALYZE in words that are no constant': [
+    [`P d ${DELETE}`],
+    'Q EXPLAIN (ANALYZE 1) EXECUTE d',
+  ],
+  'a table made of an EXECUTE': [[`P d ${DELETE}`], 'Q CREATE TEMP TABLE made AS EXECUTE d'],
+  'EXPLAIN ANALYZE of a table made of an EXECUTE': [
+    [`P d ${DELETE}`],
+    'Q EXPLAIN ANALYZE CREATE TEMP TABLE made AS EXECUTE d',
+  ],
+  'an EXECUTE bound to a portal that is fetched': [
+    [`P d ${DELETE}`, 'P e EXECUTE d', 'B p e'],
+    'Q FETCH 1 FROM p',
+  ],
+  'a FETCH that is itself prepared': [[`P d ${DELETE}`, 'B p d', 'P f FETCH ALL FROM p', 'B q f'], 'E q'],
+  'a MOVE that is itself prepared': [[`P d ${DELETE}`, 'B p d', 'P m MOVE FORWARD ALL IN p', 'B q m'], 'E q'],
+  'FETCH BACKWARD, which begins with going forward': [
+    [`P d ${DELETE}`, 'B p d'],
+    'Q FETCH ABSOLUTE -1 FROM p',
+  ],
+  'a name in other quotes': [[`P DeL ${DELETE}`], 'Q EXECUTE "DeL"'],
+  'a name in escapes': [[`P DeL ${DELETE}`], 'Q EXECUTE U&"D\\0065L"'],
+  'a name of 63 bytes, called by more': [[`P ${'d'.repeat(63)} ${DELETE}`], `Q EXECUTE ${'d'.repeat(80)}`],
+  'an EXECUTE in a text that prepares something harmless under another name': [
+    [`P d ${DELETE}`],
+    'Q PREPARE harmless AS SELECT 1; EXECUTE d',
+  ],
+  'a transaction that would outlive the session': [[], "Q PREPARE TRANSACTION 'outlives'"],
+};
+
+test.each(Object.entries(DETOURS))('a detour: %s', async (_, [first, then]) => {
+  await client.query('BEGIN');
+  const made = await run(...first.map(line));
+  expect(made.filter((answer) => answer.startsWith('ErrorResponse'))).toEqual([]);
+  client.write(line(then), ...(then.startsWith('Q') ? [] : [sync()]));
+  await stage.deny(then.startsWith('Q') ? then.slice(2) : first.at(-2)!.split(' ').slice(2).join(' '));
+  expect(await client.ready()).toEqual([
+    expect.stringMatching(/^ErrorResponse 42501 denied by alice/),
+    'ReadyForQuery E',
+  ]);
+  await client.query('ROLLBACK');
+  expect(await stage.timesRun(DELETE)).toBe(0);
+  expect((await stage.look('SELECT FROM orders LIMIT 1')).length).toBe(1);
+});
+
+test('COPY takes no EXECUTE, so there is no such detour', async () => {
+  await run(parse({ name: 'd', text: DELETE }));
+  await isHeld('COPY (EXECUTE d) TO STDOUT', query('COPY (EXECUTE d) TO STDOUT'));
+});
+
+test('a portal that ran to its end, or was closed, does not run again under its approval', async () => {
+  await stage.look('CREATE TABLE emptied AS SELECT 1 AS id; ALTER TABLE emptied OWNER TO countersign');
+  const sql = 'DELETE FROM emptied RETURNING id';
+  await client.query('BEGIN');
+  client.write(line(`P d ${sql}`), line('B p d'), line('E p 1'), sync());
+  await stage.approve(sql);
+  expect(await client.ready()).toContain('DataRow 1');
+  await stage.look('INSERT INTO emptied VALUES (2)');
+  // The rest of its rows, of which there are none: the statement itself has run, once.
+  expect(await run(line('E p 5'), line('E p'))).not.toContain('DataRow 2');
+  client.write(line('C P p'), line('B p d'), line('E p 1'), sync());
+  await stage.deny(sql);
+  expect(await client.ready()).toContainEqual(expect.stringMatching(/^ErrorResponse 42501 denied by alice/));
+  await client.query('ROLLBACK');
+  expect((await stage.look('SELECT FROM emptied')).length).toBe(2);
 });
