@@ -56,7 +56,7 @@ export function framesAt(
 }
 
 /** A FunctionCall with one argument, as text, and a result as text. */
-function functionCall(oid: number, argument: string): Buffer {
+export function functionCall(oid: number, argument: string): Buffer {
   const text = Buffer.from(argument);
   const [one, zero] = [Buffer.from([0, 1]), Buffer.from([0, 0])];
   return message('F', int32(oid), one, zero, one, int32(text.length), text, zero);
