@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PROJECT, tempDir } from '../services/places.ts';
 import { program } from '../services/programs.ts';
@@ -50,7 +50,8 @@ async function psqlInto(
     cwd: folder,
     stdio: [input, out, out],
     env: {
-      PATH: process.env['PATH'],
+      // A script may start further ones.
+      PATH: [dirname(program('psql')), process.env['PATH']].join(delimiter),
       HOME: '/nonexistent',
       PGHOST: host,
       PGPORT: String(port),
