@@ -72,6 +72,7 @@ async function psqlInto(
 test.each(FILES)('%s', async (file) => {
   const [direct, through] = await Promise.all([run(file, 'direct'), run(file, 'through')]);
   expect(through).toBe(direct);
+  await twins.drop(databaseOf(file));
 });
 
 test('there are files enough to have compared something', () => {

@@ -7,7 +7,7 @@ SELECT 'doomed';
 ROLLBACK;
 SELECT 'before' AS a \; SELECT pg_sleep(30) \; SELECT 'behind' AS b;
 COPY (SELECT pg_sleep(30)) TO STDOUT;
-DO $$ BEGIN LOOP PERFORM 1; END LOOP; END $$;
+DO $$ BEGIN PERFORM pg_sleep(30); END $$;
 DO $$ BEGIN PERFORM pg_sleep(30); EXCEPTION WHEN query_canceled THEN RAISE NOTICE 'caught %', SQLERRM; END $$;
 SELECT count(*) FROM generate_series(1, 1000000000) a;
 RESET statement_timeout;
