@@ -26,12 +26,12 @@ const files = readdirSync(join(PROJECT, 'test'), { recursive: true, encoding: 'u
 const plain = (text: string): string =>
   text.replaceAll('\\', '').replaceAll('`', '').replaceAll('’', "'").replace(/\s+/g, ' ').toLowerCase();
 
-/** `test('…'`, `describe('…'`, `test.each(…)('…'`, and the keys of tables that such a test goes through. */
+/** The file's own name, `test('…'`, `describe('…'`, `test.each(…)('…'`, and the keys of tables that such a test goes through. */
 function titlesIn(file: string): string[] {
   const text = readFileSync(join(PROJECT, file), 'utf8');
   const called = text.matchAll(/(?:\b(?:test|it|describe)|\)|>)\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g);
   const keys = text.matchAll(/^\s*(['"])((?:\\.|(?!\1).)*)\1:/gm);
-  return [...called, ...keys].map(([, , title = '']) => plain(title));
+  return [file, ...[...called, ...keys].map(([, , title = '']) => plain(title))];
 }
 
 const titlesUnder = (prefix: string): string[] =>

@@ -15,7 +15,7 @@ const name = (word: string | undefined): string => (word === undefined || word =
  * One line: `P name text`, `B portal statement [value …]`, `D S|P name`, `E portal [rows]`, `C S|P name`, `S`, `H`,
  * `Q text`, `d data`, `c`, `f reason`, `X`.
  */
-function line(text: string): Buffer {
+export function line(text: string): Buffer {
   const [letter = '', ...words] = text.split(' ');
   const rest = words.join(' ');
   switch (letter) {
