@@ -12,6 +12,7 @@ const PACKAGES = {
   initdb: 'postgresql',
   psql: 'postgresql-client',
   pg_dump: 'postgresql-client',
+  pg_restore: 'postgresql-client',
   pgbench: 'postgresql-contrib',
   'redis-server': 'redis-server',
 } as const;
