@@ -78,7 +78,8 @@ function shown({ tag, bytes }: Frame, side: Side['is']): string | null {
       return parseErrorFields(bytes)['M']?.startsWith('held for approval') ? null : text;
     case BACKEND.ErrorResponse: {
       const { F: file, V: severity, M: message = '' } = parseErrorFields(bytes);
-      if (message === DURING_COPY.error.message) return ENDED;
+      // What the proxy cannot follow it ends: a message amid a COPY, whose answers only the server could tell apart.
+      if (message === DURING_COPY.error.message || message.startsWith(UNTOLD)) return ENDED;
       const refused =
         side === 'server'
           ? /"countersign_refused"|function with OID 0 /.test(message)
@@ -90,6 +91,8 @@ function shown({ tag, bytes }: Frame, side: Side['is']): string | null {
       return text;
   }
 }
+
+const UNTOLD = 'the answers cannot be told apart any more';
 
 /** Null: they heard the same. */
 export function firstDifference(direct: readonly string[], through: readonly string[]): string | null {

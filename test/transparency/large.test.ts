@@ -33,7 +33,10 @@ async function same(...frames: Buffer[]): Promise<readonly Answer[]> {
   const answers = new Map<Way, readonly Answer[]>();
   for (const [way, client] of clients) answers.set(way, await exchange(client, frames));
   const [direct, through] = WAYS.map((way) =>
-    answers.get(way)!.map(({ name, bytes }) => `${name} ${bytes.length} ${digest(bytes)}`),
+    answers.get(way)!.map(({ name, bytes }) =>
+      // It has the table's OID, which is another in another database.
+      name === 'RowDescription' ? `${name} ${bytes.length}` : `${name} ${bytes.length} ${digest(bytes)}`,
+    ),
   );
   expect(through).toEqual(direct);
   return answers.get('through')!;

@@ -8,7 +8,7 @@ RESET work_mem;
 SHOW work_mem;
 RESET ALL;
 SHOW search_path;
-SELECT name, setting, source, reset_val FROM pg_settings WHERE source = 'client' AND name <> 'client_encoding' ORDER BY name;
+SELECT name, setting, source, reset_val FROM pg_settings WHERE source = 'client' AND name NOT IN ('client_encoding', 'standard_conforming_strings') ORDER BY name;
 \c -reuse-previous=on "application_name='é another name' options='-cgeqo=off -c statement_timeout=5s -c no.such=made\\ up'"
 SHOW application_name;
 SHOW geqo;
