@@ -230,16 +230,24 @@ export class Session {
   #fromServer(chunk: Buffer): void {
     if (this.#ending !== null) return;
     this.#guard(() => {
-      const out = this.#scanner.scan(chunk);
-      if (this.#leaving !== null && !this.#client.writable) return this.#discard(chunk.length, this.#leaving);
-      let flowing = true;
-      if (out.length > 1) this.#client.cork();
-      for (const bytes of out) flowing = this.#client.write(bytes);
-      if (out.length > 1) this.#client.uncork();
-      if (!flowing) this.#upstream.socket.pause();
+      const out: Buffer[] = [];
+      try {
+        this.#scanner.scan(chunk, out);
+      } finally {
+        this.#toClient(out, chunk.length);
+      }
       this.#gatekeeper.answered();
       if (this.#client.isPaused()) this.#steer();
     });
+  }
+
+  #toClient(parts: readonly Buffer[], received: number): void {
+    if (this.#leaving !== null && !this.#client.writable) return this.#discard(received, this.#leaving);
+    let flowing = true;
+    if (parts.length > 1) this.#client.cork();
+    for (const bytes of parts) flowing = this.#client.write(bytes);
+    if (parts.length > 1) this.#client.uncork();
+    if (!flowing) this.#upstream.socket.pause();
   }
 
   /** Whoever is gone does not make the server send a whole table to nobody. */

@@ -40,50 +40,55 @@ export class ServerScanner {
     return this.#passing === 0;
   }
 
-  /** What may go to the client now, in order; views of `chunk` wherever nothing was replaced. */
-  scan(chunk: Buffer): Buffer[] {
+  /**
+   * Adds to `out` what may go to the client now, in order; views of `chunk` wherever nothing was replaced. What came before
+   * a message at which the owner throws is in it too.
+   */
+  scan(chunk: Buffer, out: Buffer[] = []): Buffer[] {
     let bytes = chunk;
     if (this.#held.length > 0) {
       this.#held.push(chunk);
       this.#heldLength += chunk.length;
-      if (this.#heldLength < this.#wanted()) return [];
+      if (this.#heldLength < this.#wanted()) return out;
       bytes = Buffer.concat(this.#held, this.#heldLength);
       this.#held = [];
       this.#heldLength = 0;
     }
-    const out: Buffer[] = [];
     let from = 0;
     let at = Math.min(this.#passing, bytes.length);
     this.#passing -= at;
-    while (at < bytes.length) {
-      if (bytes.length - at < HEADER_LENGTH) break;
-      const tag = bytes[at] as number;
-      const frameLength = bytes.readUInt32BE(at + 1) + 1;
-      if (frameLength < HEADER_LENGTH) {
-        throw new CountersignError('upstream_unavailable', 'the database server sent a malformed message');
-      }
-      const end = at + frameLength;
-      if (WHOLE.has(tag) && frameLength <= WHOLE_MAX_LENGTH) {
-        if (end > bytes.length) break;
-        const frame = bytes.subarray(at, end);
-        const instead = this.#owner.onWhole(tag, frame);
-        if (instead !== frame) {
-          if (at > from) out.push(bytes.subarray(from, at));
-          if (instead.length > 0) out.push(instead);
-          from = end;
+    try {
+      while (at < bytes.length) {
+        if (bytes.length - at < HEADER_LENGTH) break;
+        const tag = bytes[at] as number;
+        const frameLength = bytes.readUInt32BE(at + 1) + 1;
+        if (frameLength < HEADER_LENGTH) {
+          throw new CountersignError('upstream_unavailable', 'the database server sent a malformed message');
         }
-      } else {
-        this.#owner.onHeader(tag, frameLength, bytes, at);
-        if (end > bytes.length) {
-          this.#passing = end - bytes.length;
-          at = bytes.length;
-          break;
+        const end = at + frameLength;
+        if (WHOLE.has(tag) && frameLength <= WHOLE_MAX_LENGTH) {
+          if (end > bytes.length) break;
+          const frame = bytes.subarray(at, end);
+          const instead = this.#owner.onWhole(tag, frame);
+          if (instead !== frame) {
+            if (at > from) out.push(bytes.subarray(from, at));
+            if (instead.length > 0) out.push(instead);
+            from = end;
+          }
+        } else {
+          this.#owner.onHeader(tag, frameLength, bytes, at);
+          if (end > bytes.length) {
+            this.#passing = end - bytes.length;
+            at = bytes.length;
+            break;
+          }
         }
+        at = end;
       }
-      at = end;
+    } finally {
+      // Also when the owner will have no more: what came before has been taken note of, and is the client's.
+      if (at > from) out.push(from === 0 && at === bytes.length ? bytes : bytes.subarray(from, at));
     }
-    if (from === 0 && at === bytes.length) return [bytes];
-    if (at > from) out.push(bytes.subarray(from, at));
     if (at < bytes.length) {
       // Copied: a view would keep the whole chunk alive for a few bytes.
       this.#held = [Buffer.from(bytes.subarray(at))];

@@ -160,4 +160,21 @@ describe('ServerScanner', () => {
       }),
     );
   });
+
+  it('hands out what came before a message at which its owner throws', () => {
+    const before = Buffer.concat([
+      frame(BACKEND.ParseComplete, Buffer.alloc(0)),
+      frame(BACKEND.DataRow, Buffer.from('row')),
+    ]);
+    const failing = new ServerScanner({
+      onHeader: () => {},
+      onWhole: () => {
+        throw new CountersignError('protocol_violation', 'no more');
+      },
+    });
+    const out: Buffer[] = [];
+    const stream = Buffer.concat([before, frame(BACKEND.ReadyForQuery, Buffer.from('I'))]);
+    expect(() => failing.scan(stream, out)).toThrow('no more');
+    expect(Buffer.concat(out).equals(before)).toBe(true);
+  });
 });
