@@ -57,6 +57,8 @@ export class Pipeline {
   /** Where the queue begins. Array.shift moves the whole array once it is long, and a client may make it so. */
   #first = 0;
   #skipping = false;
+  /** It may skip no more: a Sync that a failed COPY has read, or has not, stands before what comes now. */
+  #doubted = false;
   #copyIn = false;
   /** The head is a COPY FROM STDIN that has begun. */
   #copying = false;
@@ -95,11 +97,14 @@ export class Pipeline {
   /** `entry`'s message goes to the server now. */
   expect(entry: Expected): void {
     if (this.#skipping) {
+      if (entry.kind === 'copy end') return;
       if (entry.kind !== 'sync') {
-        if (entry.kind !== 'copy end') this.#onSettled(entry, 'skipped');
+        if (this.#doubted) throw untold(BEHIND_DOUBTED);
+        this.#onSettled(entry, 'skipped');
         return;
       }
       this.#skipping = false;
+      this.#doubted = false;
     }
     this.#extended = !ENDS_READY.has(entry.kind);
     if (this.#flushed && !this.#extended) {
@@ -232,7 +237,10 @@ export class Pipeline {
     if (head === undefined || !ENDS_READY.has(head.kind) || early) {
       if (this.#stray === 0) throw new UnexpectedAnswer('ReadyForQuery', head?.kind);
       this.#stray--;
-      if (head === undefined) this.#skipping = false;
+      if (head === undefined) {
+        this.#skipping = false;
+        this.#doubted = false;
+      }
       return;
     }
     this.#settle('run' in head && head.run.sqlstate !== null ? 'failed' : 'done');
@@ -283,6 +291,7 @@ export class Pipeline {
       const entry = this.#queue[this.#first];
       if (entry === undefined) {
         this.#skipping = true;
+        this.#doubted = doubted;
         return;
       }
       if (entry.kind === 'sync') {
@@ -292,7 +301,7 @@ export class Pipeline {
         this.#shift();
       } else {
         // Skipped if the COPY has read the Sync before it, run if it failed too early for that.
-        if (doubted && entry.kind !== 'copy end') throw untold('messages behind a Sync within a failed COPY');
+        if (doubted && entry.kind !== 'copy end') throw untold(BEHIND_DOUBTED);
         this.#shift();
         if (entry.kind !== 'copy end') this.#onSettled(entry, 'skipped');
       }
@@ -328,6 +337,7 @@ export class Pipeline {
 /** Of a statement time-out, among others. */
 const QUERY_CANCELED = '57014';
 const PROTOCOL_VIOLATION = '08P01';
+const BEHIND_DOUBTED = 'messages behind a Sync within a failed COPY';
 
 /** Nobody but the server knows which message an error is for, so what stands under which name is not known any more. */
 const untold = (what: string): CountersignError =>

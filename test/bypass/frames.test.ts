@@ -78,3 +78,31 @@ test('names that are sent again and again do not make one Execute stand for a mi
   expect(work.statements.length).toBeGreaterThan(0);
   expect(work.statements.every(({ known }) => !known)).toBe(true);
 });
+
+test('what comes behind a Sync that a failed COPY may have read ends the session, and what comes behind the next does not', () => {
+  const failed = (): Pipeline => {
+    const pipeline = new Pipeline(() => {});
+    const parts = { statementName: '', formats: [], values: [], hold: false, suspended: false };
+    const run = { startedUs: 0, hold: null, rows: 0, bytes: 0, tags: [], sqlstate: null };
+    pipeline.expect({
+      kind: 'execute',
+      portal: { name: '', prepared: [], ...parts },
+      run: { intent: 0, changes: [], ...run },
+    });
+    pipeline.onCopyIn();
+    pipeline.expect({ kind: 'sync', doubtful: false });
+    pipeline.onError('22P02');
+    return pipeline;
+  };
+  const parse = { kind: 'parse', change: { kind: 'drop statement', name: '' } } as const;
+  expect(() => failed().expect(parse)).toThrow('cannot be told apart');
+
+  const waited = failed();
+  waited.expect({ kind: 'copy end' });
+  waited.expect({ kind: 'sync', doubtful: false });
+  waited.onReadyForQuery('I');
+  waited.expect(parse);
+  waited.onError('42601');
+  waited.expect(parse);
+  expect(waited.skipping).toBe(true);
+});

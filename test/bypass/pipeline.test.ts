@@ -129,3 +129,29 @@ test('a Bind does not run what its planning would', async () => {
   expect(answers.join()).not.toContain('4711');
   expect((await client.query('SELECT 1')).at(-1)).toBe('ReadyForQuery I');
 });
+
+test.each([
+  [
+    'data behind it',
+    [frame.copyData(Buffer.from('no number\n')), frame.sync(), frame.copyData(Buffer.from('x'))],
+  ],
+  ['nothing behind it', [frame.copyData(Buffer.from('no number\n')), frame.sync()]],
+  ['a CopyDone behind it', [frame.copyData(Buffer.from('no number\n')), frame.sync(), frame.copyDone()]],
+])('what stands behind a failed COPY, a Sync and %s is not taken for skipped', async (_, data) => {
+  await stage.look('INSERT INTO victim VALUES (1)');
+  await safely(async () => {
+    await client.run(prepare('p', 'SELECT 1'), frame.sync());
+    client.write(
+      prepare('', 'COPY filled FROM STDIN'),
+      frame.bind({}),
+      frame.execute(),
+      ...data,
+      // The server does this, and keeps its answers back.
+      frame.close({ type: 'S', name: 'p' }),
+      prepare('p', 'DELETE FROM victim'),
+    );
+    await client.until('ErrorResponse 22P02');
+    await client.until('ReadyForQuery');
+    await client.run(frame.bind({ statement: 'p' }), frame.execute(), frame.sync());
+  });
+});
