@@ -367,7 +367,9 @@ describe('a cancel and an approval', () => {
     expect(first).toEqual({ outcome: 'ran', vote: 200 });
   });
 
-  test('at once, many times: either one or the other, never both and never neither', async () => {
+  test('at once, many times: either one or the other, never both and never neither', {
+    timeout: 120_000,
+  }, async () => {
     const outcomes: string[] = [];
     for (let i = 0; i < 20; i++) {
       const { outcome } = await race(
