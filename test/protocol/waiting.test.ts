@@ -336,7 +336,11 @@ describe('a cancel and an approval', () => {
     const ran = answers.some((answer) => answer.startsWith('CommandComplete UPDATE'));
     const cancelled = answers.some((answer) => answer.startsWith('ErrorResponse 57014'));
     expect([ran, cancelled].filter(Boolean), answers.join()).toHaveLength(1);
-    expect(await stage.timesRun(sql)).toBe(ran ? 1 : 0);
+    const began = await stage.timesRun(sql);
+    if (ran) expect(began).toBe(1);
+    // Withdrawn it never begins. A cancel that comes after the approval may reach the server while it runs, once.
+    else if ((await stage.hold(hold.id)).state === 'withdrawn') expect(began).toBe(0);
+    else expect(began).toBeLessThanOrEqual(1);
     expect(await client.query('SELECT 1')).toContain('DataRow 1');
     client.socket.destroy();
     return { outcome: ran ? 'ran' : 'cancelled', vote };
