@@ -242,7 +242,9 @@ export class Session {
   }
 
   #toClient(parts: readonly Buffer[], received: number): void {
-    if (this.#leaving !== null && !this.#client.writable) return this.#discard(received, this.#leaving);
+    // Nobody is left to read: the server must be heard to its end, and not wait for a drain that never comes.
+    const gone = this.#leaving ?? this.#left;
+    if (gone !== null && !this.#client.writable) return this.#discard(received, gone);
     let flowing = true;
     if (parts.length > 1) this.#client.cork();
     for (const bytes of parts) flowing = this.#client.write(bytes);

@@ -316,6 +316,24 @@ describe('an end in the middle', () => {
     },
   );
 
+  test('a client that vanishes while a message of it waits for the answers before: the session ends all the same', async () => {
+    const client = await stage.wire();
+    const [, row] = await client.query('SELECT pg_backend_pid()');
+    const pid = Number(row?.split(' ')[1]);
+    const sql = "SELECT pg_sleep(0.5), 'left waiting'";
+    // It may be the data of a COPY, which only the answer to the Query will tell.
+    // What stands behind it has an answer too, which nobody is left to read.
+    client.write(frame.query(sql), frame.copyData(Buffer.from('x\n')), frame.query("SELECT 'behind it'"));
+    const look = (): Promise<{ state: string }[]> =>
+      stage.look('SELECT state FROM pg_stat_activity WHERE pid = $1', [pid]);
+    await eventually(async () => (await look())[0]?.state === 'active', { what: 'it running' });
+    client.socket.resetAndDestroy();
+    await eventually(async () => (await look()).length === 0, { what: 'the server’s process being gone' });
+    const { outcome, close } = await ended(stage, sql);
+    expect(outcome).toMatchObject({ result: 'done' });
+    expect(close).toMatchObject({ because: 'client disconnected' });
+  });
+
   test('a client that vanishes while rows flow: the server is let go, and the log says that nobody saw the end', async () => {
     const client = await stage.wire();
     const [, row] = await client.query('SELECT pg_backend_pid()');
