@@ -47,8 +47,8 @@ export class Following implements ScannerOwner {
   /** The server has said why it closes the connection. */
   saidGoodbye = false;
   readonly #options: FollowingOptions;
-  /** Query and FunctionCall messages that the server has not finished. */
-  #queries = 0;
+  /** Query messages that may be a COPY FROM STDIN and that the server has not finished. */
+  #copies = 0;
   #variables: { readonly idle: StatedVariables; readonly busy: StatedVariables };
 
   constructor(options: FollowingOptions) {
@@ -75,14 +75,14 @@ export class Following implements ScannerOwner {
     return why === null ? null : unread(sql, why);
   }
 
-  /** A Query is under way, and may be a COPY that takes what follows for its data. */
-  get querying(): boolean {
-    return this.#queries > 0;
+  /** A Query is under way that may be a COPY FROM STDIN, and take what follows for its data. */
+  get mayCopyIn(): boolean {
+    return this.#copies > 0;
   }
 
   /** A message that will be answered goes to the server now. */
   expect(entry: Expected): void {
-    if (endsQuery(entry)) this.#queries++;
+    if (mayCopyIn(entry)) this.#copies++;
     if ('run' in entry) {
       this.totals.statements++;
       for (const changes of entry.run.changes) for (const change of changes) this.names.expect(change, 'SQL');
@@ -192,7 +192,7 @@ export class Following implements ScannerOwner {
       if (result === 'done') this.names.confirm(entry.change);
       else this.names.reject(entry.change);
     }
-    if (endsQuery(entry)) this.#queries--;
+    if (mayCopyIn(entry)) this.#copies--;
     if ('run' in entry) this.#settleRun(entry.run, result);
   }
 
@@ -216,8 +216,8 @@ const HELD_ENDED = {
   lost: 'unknown',
 } as const satisfies Record<Result, string>;
 
-function endsQuery({ kind }: Expected): boolean {
-  return kind === 'query' || kind === 'function call' || kind === 'refused query';
+function mayCopyIn(entry: Expected): boolean {
+  return entry.kind === 'query' && entry.mayCopyIn;
 }
 
 function stated(variables: UnchangingVariables): { idle: StatedVariables; busy: StatedVariables } {

@@ -197,7 +197,7 @@ export class Gatekeeper implements Gate {
   }
 
   #sendNaming(frame: Frame, kind: 'parse' | 'bind' | 'close', change: NameChange): void {
-    const { names, querying } = this.#following;
+    const { names, mayCopyIn } = this.#following;
     const full = this.#noRoomFor(change);
     if (full !== null) {
       // Answers that are still to come may make room: a Bind replaces its portal when it is answered, not before.
@@ -207,7 +207,7 @@ export class Gatekeeper implements Gate {
       return this.#recordLimit(full);
     }
     // Amid the COPY of a Query, a server before 14 takes a Parse for an error and skips nothing of what comes behind it.
-    names.expect(change, querying ? 'SQL' : 'message');
+    names.expect(change, mayCopyIn ? 'SQL' : 'message');
     this.#send(frame, { kind, change });
   }
 
@@ -355,7 +355,12 @@ function detached(value: Buffer | null): Buffer | null {
 function expectedFor(work: Work, run: Run): Expected {
   if (work.protocol === 'extended' && work.portal !== null)
     return { kind: 'execute', portal: work.portal, run };
-  return { kind: work.protocol === 'function call' ? 'function call' : 'query', run };
+  if (work.protocol === 'function call') return { kind: 'function call', run };
+  return {
+    kind: 'query',
+    run,
+    mayCopyIn: work.statements.some((one) => !one.known || one.tags.includes('COPY')),
+  };
 }
 
 const LEAVES_TRANSACTION: ReadonlySet<string> = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION']);

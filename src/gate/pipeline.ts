@@ -25,7 +25,8 @@ export type Expected =
   | { readonly kind: 'parse' | 'bind' | 'close'; readonly change: NameChange }
   | { readonly kind: 'describe' }
   | { readonly kind: 'execute'; readonly portal: Portal; readonly run: Run }
-  | { readonly kind: 'query' | 'function call'; readonly run: Run }
+  | { readonly kind: 'query'; readonly run: Run; readonly mayCopyIn: boolean }
+  | { readonly kind: 'function call'; readonly run: Run }
   /** In place of a refused Execute, Query or FunctionCall: one that must fail, whose error becomes `error`. */
   | { readonly kind: 'refused execute' | 'refused query'; readonly error: CountersignError }
   /** `doubtful`: sent while a COPY FROM STDIN may be under way, when the server ignores it. */

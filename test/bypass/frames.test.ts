@@ -49,7 +49,7 @@ test('what may still come for an earlier Sync does not excuse a later answer', (
     tags: [],
     sqlstate: null,
   };
-  pipeline.expect({ kind: 'query', run });
+  pipeline.expect({ kind: 'query', run, mayCopyIn: true });
   pipeline.onCopyIn();
   pipeline.expect({ kind: 'sync', doubtful: false });
   pipeline.onError('22P02');

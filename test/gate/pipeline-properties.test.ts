@@ -61,6 +61,7 @@ function entryOf(kind: Kind): Expected {
     case 'execute':
       return { kind, portal, run: run() };
     case 'query':
+      return { kind, run: run(), mayCopyIn: true };
     case 'function call':
       return { kind, run: run() };
     case 'refused execute':

@@ -50,7 +50,7 @@ function expected([kind, first]: Sent): Expected | null {
     case 'Execute':
       return { kind: 'execute', portal: portal(String(first)), run: run() };
     case 'Query':
-      return { kind: 'query', run: run() };
+      return { kind: 'query', run: run(), mayCopyIn: true };
     case 'FunctionCall':
       return { kind: 'function call', run: run() };
     case 'refused Execute':
@@ -361,7 +361,7 @@ describe('what only the server could tell ends the session', () => {
   const send = (...kinds: readonly ('execute' | 'parse' | 'sync' | 'copy end' | 'query')[]): void => {
     for (const kind of kinds) {
       if (kind === 'execute') pipeline.expect({ kind, portal: portal(), run: run() });
-      else if (kind === 'query') pipeline.expect({ kind, run: run() });
+      else if (kind === 'query') pipeline.expect({ kind, run: run(), mayCopyIn: true });
       else if (kind === 'parse') pipeline.expect({ kind, change });
       else if (kind === 'sync') pipeline.expect({ kind, doubtful: false });
       else pipeline.expect({ kind });

@@ -162,6 +162,8 @@ test.each(Object.entries(SCENES))('%s', async (_, { scene, least }) => {
 test('many statements on their way at once, some of them failing', async () => {
   const send: Scene<pg.Client> = async (client, say) => {
     const results = Array.from({ length: 300 }, (_, i) => {
+      // Without values it goes as a Query: others are sent before it is answered.
+      if (i % 7 === 5) return run(client, `SELECT 100 / (${i} % 2) AS simple`);
       const text = i % 7 === 3 ? 'SELECT 10 / ($1::int - $1)' : `SELECT $1::int + ${i} AS sum`;
       return run(client, { text, name: i % 5 === 0 ? `statement ${i}` : '' }, [i]);
     });
