@@ -7,7 +7,6 @@ import { follow, readLast, readRecord, type StoredRecord } from '../audit/read.t
 import { verifyLog } from '../audit/verify.ts';
 import { systemClock } from '../base/clock.ts';
 import { CountersignError } from '../base/errors.ts';
-import { loadConfig } from '../config.ts';
 import { recordLine, recordPage, reportText } from './audit-text.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 import { visibleJson } from './visible.ts';
@@ -73,8 +72,8 @@ function parseCount(value: string): number {
   return count;
 }
 
-function verify(terminal: Terminal, dir: string | undefined, options: VerifyOptions): void {
-  const folder = folderOf(dir, options);
+async function verify(terminal: Terminal, dir: string | undefined, options: VerifyOptions): Promise<void> {
+  const folder = await folderOf(dir, options);
   const verifier = options.key === undefined ? null : parseVerifier(readText(options.key));
   const known = options.known.map((path) => parseCheckpoint(readText(path)));
   const start = systemClock.monoUs();
@@ -92,7 +91,7 @@ function verify(terminal: Terminal, dir: string | undefined, options: VerifyOpti
 }
 
 async function tail(terminal: Terminal, dir: string | undefined, options: TailOptions): Promise<void> {
-  const folder = folderOf(dir, options);
+  const folder = await folderOf(dir, options);
   const write = (record: StoredRecord): void =>
     terminal.out(`${options.json === true ? jsonOf(record) : recordLine(record, terminal)}\n`);
   const stop = new AbortController();
@@ -112,8 +111,13 @@ async function tail(terminal: Terminal, dir: string | undefined, options: TailOp
   }
 }
 
-function show(terminal: Terminal, seq: number, dir: string | undefined, options: ShowOptions): void {
-  const { record, outcomes } = readRecord(folderOf(dir, options), seq);
+async function show(
+  terminal: Terminal,
+  seq: number,
+  dir: string | undefined,
+  options: ShowOptions,
+): Promise<void> {
+  const { record, outcomes } = readRecord(await folderOf(dir, options), seq);
   const { leaf, opening } = record;
   terminal.out(
     options.json === true
@@ -126,9 +130,13 @@ function jsonOf(record: StoredRecord): string {
   return visibleJson({ leaf: record.leaf, opening: record.opening });
 }
 
-function folderOf(dir: string | undefined, options: Where): string {
+async function folderOf(dir: string | undefined, options: Where): Promise<string> {
   if (dir !== undefined && options.config === undefined) return dir;
-  if (dir === undefined && options.config !== undefined) return loadConfig(options.config).audit.dir;
+  if (dir === undefined && options.config !== undefined) {
+    // Most of what this command would otherwise take to start, and whoever names the folder has no use for it.
+    const { loadConfig } = await import('../config.ts');
+    return loadConfig(options.config).audit.dir;
+  }
   throw new CountersignError(
     'usage',
     "name either the log's folder, or with --config the file that names it",

@@ -55,7 +55,7 @@ export function demoCommand(): Command {
 }
 
 async function startDemo({ port, httpPort }: Ports): Promise<Demo> {
-  // Not before they are needed: other commands would take twice as long to start.
+  // Not before they are needed: `--help` would take twice as long.
   const { startDemoDatabase } = await import('./demo-database.ts');
   const { startNode } = await import('./node.ts');
   const database = await startDemoDatabase({ port: 0 });

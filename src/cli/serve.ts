@@ -24,7 +24,7 @@ export function serveCommand(): Command {
       const logFailed = new Promise<CountersignError>((resolve) => {
         failed = resolve;
       });
-      // Not before it is needed: half of what a short command like `pending` would otherwise take to start.
+      // Not before the config is known to be good: it takes as long to load as all the rest.
       const { startNode } = await import('./node.ts');
       const node = await startNode(config, { version, logger, onLogFailure: failed });
       // Before anyone is told that we are there: a signal must find its handler.

@@ -1,5 +1,4 @@
 // What a connection said before it was closed, and what the log says of it.
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -13,7 +12,8 @@ export async function untilClosed(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   socket.on('error', () => {});
-  if (!socket.closed) await once(socket, 'close');
+  // Not once(): a reset is a way of closing too, and would reject.
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
   return Buffer.concat(chunks);
 }
 

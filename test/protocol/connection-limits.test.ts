@@ -189,7 +189,7 @@ describe('places', () => {
 describe('time', () => {
   test('over limits.startup: closed without a word, as by the server; it ends with the startup packet', async () => {
     await start(
-      { startup: '300ms', authentication: '1h' },
+      { startup: '1s', authentication: '1h' },
       { listen: { tls: { cert: `${TLS}/server.crt`, key: `${TLS}/server.key` } } },
     );
     const loggingIn = await halfWay();
@@ -262,21 +262,21 @@ describe('who has not said who he is', () => {
     expect(((await once(other, 'data')) as [Buffer])[0].toString('latin1')).toContain('r=abcdefgh');
   });
 
-  test('costs no memory without bound: 1,500 who send as much as they may', async () => {
+  test('costs no memory without bound: 3,000 who send as much as they may', async () => {
     await start({});
     const startedAtMs = Date.now();
     await expectUsable(await connectAgent(proxy));
     const before = residentBytes(proxy.pid);
     // A password message as long as a token may be, short of its end.
     const answer = Buffer.concat([Buffer.from('p'), int32(60 * 1024), Buffer.alloc(59 * 1024)]);
-    for (let i = 0; i < 1_500; i += 50) {
+    for (let i = 0; i < 3_000; i += 50) {
       const logins = await Promise.all(Array.from({ length: 50 }, () => halfWay()));
       for (const login of logins) login.write(answer);
       await Promise.all(logins.map((login) => (login.writableLength > 0 ? once(login, 'drain') : null)));
     }
     await expectUsable(await connectAgent(proxy));
-    expect(residentBytes(proxy.pid) - before).toBeLessThan(80 << 20);
-    // Some thirteen hundred went, and the log's disk is not theirs: it has ten for each second.
+    expect(residentBytes(proxy.pid) - before).toBeLessThan(128 << 20);
+    // Most of them went, and the log's disk is not theirs: it has ten for each second.
     expect(await proxy.stop()).toBe(0);
     const records = loggedRecords(join(proxy.folder, 'audit'));
     const hits = records.filter(({ type }) => type === 'limit.hit');

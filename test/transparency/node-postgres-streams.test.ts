@@ -135,14 +135,21 @@ const SCENES: Readonly<Record<string, { readonly least: number; readonly scene: 
   'a session that the server ends': {
     least: 4,
     scene: async (client, say, way) => {
-      client.on('error', say);
+      const lost: unknown[] = [];
+      client.on('error', (error) => lost.push(error));
       const ended = new Promise((resolve) => client.once('end', () => resolve('ended')));
       const sql = 'SELECT pg_sleep(605)';
       const answer = run(client, sql);
       await eventually(() => running(pair, way, sql), { what: sql });
-      await pair.look(way, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = '${sql}'`);
+      await pair.look(
+        way,
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND query = '${sql}'`,
+      );
       say(await answer);
       say(await ended);
+      // Told before or behind the answer, as the packets come.
+      for (const error of lost) say(error);
       say(await run(client, 'SELECT 1'));
     },
   },

@@ -83,6 +83,12 @@ export class Pair {
     return { host, port: way === 'direct' ? port : this.proxy.port, user, password, database };
   }
 
+  /** As a superuser, and straight to the database that is behind the proxy, for what must be told of the very same rows. */
+  behind(): Connection {
+    const { host, port, user, password, database } = this.#databases.through.superuser;
+    return { host, port, user: user ?? '', password: password ?? '', database: database ?? '' };
+  }
+
   /** As a superuser and straight to the database of one way: for what must be the same for both before a test. */
   async prepare(sql: string): Promise<void> {
     for (const way of WAYS) await this.#databases[way].superuser.query(sql);
