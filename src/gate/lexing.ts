@@ -3,19 +3,20 @@
 import type { Unknown } from '../sql/facts.ts';
 import type { Work } from './work.ts';
 
-const ASSUMED: ReadonlyMap<string, string> = new Map([
-  ['client_encoding', 'UTF8'],
+const ASSUMED: ReadonlyMap<string, readonly string[]> = new Map([
+  // The server keeps this one other name of it as it was given.
+  ['client_encoding', ['UTF8', 'UNICODE']],
   // Elsewhere names fold and are cut differently: two that are one to us may be two to the server.
-  ['server_encoding', 'UTF8'],
-  ['standard_conforming_strings', 'on'],
+  ['server_encoding', ['UTF8']],
+  ['standard_conforming_strings', ['on']],
 ]);
 
 /** Why the server may read a text otherwise than we do, by the settings that it has reported; null: it does not. */
 export function misreadingOf(reported: ReadonlyMap<string, string>): string | null {
-  for (const [name, value] of ASSUMED) {
-    const now = reported.get(name);
-    if (now === value) continue;
-    return `the server reports ${name} = "${now ?? ''}", under which it may read this text differently`;
+  for (const [name, values] of ASSUMED) {
+    const now = reported.get(name) ?? '';
+    if (values.includes(now)) continue;
+    return `the server reports ${name} = "${now}", under which it may read this text differently`;
   }
   return null;
 }

@@ -172,7 +172,9 @@ test.each(hazards.harmless)('harmless, and neither denied nor held: %s', async (
   expect(answers.filter((answer) => answer.startsWith('ErrorResponse'))).toEqual([]);
   expect(await holdsSoFar()).toBe(before);
   expect(await settingOf(client, 'standard_conforming_strings')).toBe('on');
-  expect(await settingOf(client, 'client_encoding')).toBe('UTF8');
+  expect(await settingOf(client, 'client_encoding')).toBe(sql.includes('UNICODE') ? 'UNICODE' : 'UTF8');
+  // Nor is what comes after it.
+  expect(await client.query("SELECT 'after'")).toContain('DataRow after');
 });
 
 test('backslash_quote and escape_string_warning change no reading: the server refuses or warns, and ends no string elsewhere', async () => {
