@@ -8,6 +8,7 @@ import { fillReferences, hideReferences, showReferences } from './config/environ
 import { References, type ServerTls } from './config/references.ts';
 import { configSchema } from './config/schema.ts';
 import { configOf } from './config/settings.ts';
+import type { BudgetLimits } from './gate/budget.ts';
 
 export interface DatabaseConfig {
   readonly host: string;
@@ -94,6 +95,7 @@ export interface Config {
     readonly publicUrl: string;
     readonly tls: ServerTls | null;
   };
+  readonly budgets: BudgetLimits;
   readonly limits: {
     readonly connections: number;
     readonly connectionsPerAgent: number | null;

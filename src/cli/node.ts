@@ -8,6 +8,7 @@ import { systemClock } from '../base/clock.ts';
 import { CountersignError } from '../base/errors.ts';
 import { randomSecret } from '../base/ids.ts';
 import type { Config, DatabaseConfig } from '../config.ts';
+import { AgentAccounts } from '../gate/budget.ts';
 import { Listener } from '../gate/listen.ts';
 import { plaintextFor } from '../gate/plaintext.ts';
 import { recordHoldChange } from '../gate/recording.ts';
@@ -142,6 +143,7 @@ export async function startNode(
           noticeMs: holds.noticeMs,
           grantMs: holds.grantMs,
         },
+        budgets: new AgentAccounts(config.budgets, systemClock),
         bindingKey: randomSecret(32),
         rules: () => rules,
         urlOf: (hold) => `${config.http.publicUrl}/v1/holds/${hold.request.id}`,

@@ -95,14 +95,17 @@ const audit = strict({
   durability: z.enum(['standard', 'strict']).default('standard'),
 });
 
-const rows = integer(1, Number.MAX_SAFE_INTEGER).optional();
+const rows = integer(1, Number.MAX_SAFE_INTEGER);
+/** What may go out before a person is asked, under rules that are enforced. */
 const budgets = strict({
-  statementRows: rows,
-  statementBytes: size.optional(),
-  sessionRows: rows,
-  sessionBytes: size.optional(),
-  agentRows: rows,
-  agentBytes: size.optional(),
+  statementRows: rows.default(10_000),
+  statementBytes: bytes('10MiB'),
+  sessionRows: rows.default(100_000),
+  sessionBytes: bytes('100MiB'),
+  agentRows: rows.default(1_000_000),
+  agentBytes: bytes('1GiB'),
+  /** How long what a session or an agent has been sent counts. */
+  window: milliseconds('1h'),
 });
 
 const notify = strict({
@@ -158,7 +161,7 @@ export const configSchema = strict({
   rules: strings.min(1),
   holds: holds.prefault({}),
   audit: audit.prefault({}),
-  budgets: budgets.optional(),
+  budgets: budgets.prefault({}),
   notify: z.array(notify).default([]),
   http: http.prefault({}),
   limits: limits.prefault({}),

@@ -19,7 +19,6 @@ import type { ConfigText } from './schema.ts';
 export function configOf(text: ConfigText, file: string, check: References): Config {
   unique(text.agents, 'agents', check);
   unique(text.approvers, 'approvers', check);
-  if (text.budgets !== undefined) check.warn(['budgets'], 'are not enforced yet by this version');
   if (text.agents.length === 0 && text.identity.issuers.length === 0) {
     check.warn(['agents'], 'are none and identity.issuers neither: nobody can connect');
   }
@@ -46,6 +45,7 @@ export function configOf(text: ConfigText, file: string, check: References): Con
     },
     notify: text.notify.flatMap((one, i) => webhookOf(one, ['notify', i], check) ?? []),
     http: httpOf(text.http, check),
+    budgets: budgetsOf(text.budgets),
     limits: {
       connections: text.limits.connections,
       connectionsPerAgent: text.limits.connectionsPerAgent ?? null,
@@ -195,6 +195,15 @@ function issuerOf(
   checkUrl(text.jwks, [...path, 'jwks'], check);
   const audience = typeof text.audience === 'string' ? [text.audience] : text.audience;
   return { issuer: text.issuer, audience, jwks: text.jwks, algorithms: text.algorithms };
+}
+
+function budgetsOf(text: ConfigText['budgets']): Config['budgets'] {
+  return {
+    statement: { rows: text.statementRows, bytes: text.statementBytes },
+    session: { rows: text.sessionRows, bytes: text.sessionBytes },
+    agent: { rows: text.agentRows, bytes: text.agentBytes },
+    windowMs: text.window,
+  };
 }
 
 const TOKEN = /^sha256:[0-9a-f]{64}$/;

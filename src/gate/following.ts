@@ -1,5 +1,6 @@
 // Follows the server by what it answers: which frame each answer belongs to, what stands under which name, the settings
 // that matter to us, how each statement ended. Told of messages by the scanner; replaces the one error of a refused frame.
+import { CountersignError } from '../base/errors.ts';
 import type { HoldId } from '../base/ids.ts';
 import type { SessionVariables } from '../rules/verdict.ts';
 import type { Unknown } from '../sql/facts.ts';
@@ -12,7 +13,8 @@ import {
   parseParameterStatus,
   parseReadyForQuery,
 } from '../wire/backend.ts';
-import type { ScannerOwner } from '../wire/scanner.ts';
+import type { Fate, ScannerOwner } from '../wire/scanner.ts';
+import type { Budget, Exceeded } from './budget.ts';
 import { type ClaimChange, type Claims, changedClaims } from './claims.ts';
 import { misreadingOf, UNREPORTED, unread } from './lexing.ts';
 import { Names } from './names.ts';
@@ -32,6 +34,11 @@ export interface FollowingOptions {
   readonly parameters: Map<string, string>;
   /** The server reads texts otherwise from now on. */
   readonly onReadOtherwise: () => void;
+  readonly budget: Budget;
+  /** The next row of this would pass a budget; it has not gone out. */
+  readonly onExceeded: (run: Run, exceeded: Exceeded) => void;
+  /** A statement that may not send more has sent all, and must fail all the same: by a message of this protocol. */
+  readonly onTooLate: (protocol: 'simple' | 'extended', error: CountersignError) => void;
   /** A statement that a person approved has ended. */
   readonly onHeldEnded: (id: HoldId, state: 'executed' | 'failed' | 'unknown') => void;
 }
@@ -39,6 +46,7 @@ export interface FollowingOptions {
 export class Following implements ScannerOwner {
   readonly names = new Names();
   readonly pipeline: Pipeline;
+  readonly budget: Budget;
   readonly totals = { statements: 0, rows: 0, bytes: 0 };
   /** Why the server may read a text otherwise than we do, by the settings that it last reported; null: it does not. */
   misreading: string | null;
@@ -49,11 +57,14 @@ export class Following implements ScannerOwner {
   readonly #options: FollowingOptions;
   /** Query messages that may be a COPY FROM STDIN and that the server has not finished. */
   #copies = 0;
+  /** Of a statement that was stopped and had completed: told at its ReadyForQuery. */
+  #overdue: Overdue | null = null;
   #variables: { readonly idle: StatedVariables; readonly busy: StatedVariables };
 
   constructor(options: FollowingOptions) {
     const { variables, parameters } = options;
     this.#options = options;
+    this.budget = options.budget;
     this.pipeline = new Pipeline((entry, result) => this.#settle(entry, result));
     this.#variables = stated(variables);
     this.misreading = misreadingOf(parameters);
@@ -90,17 +101,30 @@ export class Following implements ScannerOwner {
     this.pipeline.expect(entry);
   }
 
-  onHeader(tag: number, frameLength: number, bytes: Buffer, at: number): void {
+  onHeader(tag: number, frameLength: number, bytes: Buffer, at: number): Fate {
+    if (tag === BACKEND.DataRow || tag === BACKEND.CopyData) return this.#onRow(frameLength);
+    // What a statement says behind the row at which it was stopped is not for the client.
+    const stopped = this.pipeline.current?.denial != null && OF_A_STATEMENT.has(tag);
+    this.#onOther(tag, bytes, at);
+    return stopped ? 'drop' : 'pass';
+  }
+
+  #onRow(bytes: number): Fate {
+    const run = this.pipeline.current;
+    if (run === null) return 'pass';
+    if (run.denial !== null) return 'drop';
+    const exceeded = run.most === null ? null : this.budget.spend(run.work.spends, run.most, bytes);
+    if (exceeded !== null) {
+      this.#options.onExceeded(run, exceeded);
+      return 'stop';
+    }
+    run.rows++;
+    run.bytes += bytes;
+    return 'pass';
+  }
+
+  #onOther(tag: number, bytes: Buffer, at: number): void {
     switch (tag) {
-      case BACKEND.DataRow:
-      case BACKEND.CopyData: {
-        const run = this.pipeline.current;
-        if (run !== null) {
-          run.rows++;
-          run.bytes += frameLength;
-        }
-        return;
-      }
       case BACKEND.ParseComplete:
         return this.pipeline.onParseComplete();
       case BACKEND.BindComplete:
@@ -111,13 +135,17 @@ export class Following implements ScannerOwner {
       case BACKEND.NoData:
         return this.pipeline.onDescribed();
       case BACKEND.EmptyQueryResponse:
-        return this.pipeline.onCommandComplete(null);
+        return this.#completed(() => this.pipeline.onCommandComplete(null));
       case BACKEND.FunctionCallResponse:
         return this.pipeline.onFunctionCallResponse();
       case BACKEND.PortalSuspended:
-        return this.pipeline.onPortalSuspended();
-      case BACKEND.CopyInResponse:
+        return this.#completed(() => this.pipeline.onPortalSuspended());
+      case BACKEND.CopyInResponse: {
+        // The client is not told, so it would not send what the server now waits for.
+        const denial = this.pipeline.current?.denial;
+        if (denial != null) throw tooLate(denial);
         return this.pipeline.onCopyIn();
+      }
       case BACKEND.ErrorResponse:
         // Longer than what is read whole: it repeats a value of the client's. SQLSTATE is among its first fields.
         return this.pipeline.onError(
@@ -128,20 +156,53 @@ export class Following implements ScannerOwner {
 
   onWhole(tag: number, frame: Buffer): Buffer {
     switch (tag) {
-      case BACKEND.CommandComplete:
-        this.#onCommandComplete(frame);
-        return frame;
+      case BACKEND.CommandComplete: {
+        const stopped = this.pipeline.current?.denial != null;
+        this.#completed(() => this.#onCommandComplete(frame));
+        return stopped ? NOTHING : frame;
+      }
       case BACKEND.ReadyForQuery:
-        this.pipeline.onReadyForQuery(parseReadyForQuery(frame));
-        if (this.pipeline.status === 'I') this.names.transactionEnded();
-        if (this.pipeline.idle) this.settingsDoubtful = false;
-        return frame;
+        return this.#onReadyForQuery(frame);
       case BACKEND.ParameterStatus:
         this.#onParameterStatus(frame);
         return frame;
       default:
         return this.#onErrorResponse(frame, parseErrorFields(frame));
     }
+  }
+
+  /** `complete`: what an answer that ends a statement means, if it is none that was stopped. */
+  #completed(complete: () => void): void {
+    const run = this.pipeline.current;
+    const { behind } = this.pipeline;
+    const isExecute = this.pipeline.executing;
+    complete();
+    if (run === null || run.denial === null || !isExecute) return; // of a Query, ReadyForQuery is the end
+    if (behind.next === null) this.#options.onTooLate('extended', run.denial);
+    else if (behind.next === 'sync') this.#overdue = { error: run.denial, undone: run.leavesNothing };
+    else throw tooLate(run.denial);
+  }
+
+  #onReadyForQuery(frame: Buffer): Buffer {
+    const run = this.pipeline.current;
+    if (run !== null && run.denial !== null && run.sqlstate === null) {
+      this.#overdue = { error: run.denial, undone: run.leavesNothing };
+    }
+    this.pipeline.onReadyForQuery(parseReadyForQuery(frame));
+    const { status, idle } = this.pipeline;
+    if (status === 'I') this.names.transactionEnded();
+    if (idle) this.settingsDoubtful = false;
+    if (this.#overdue === null) return frame;
+    const { error, undone } = this.#overdue;
+    this.#overdue = null;
+    // Its transaction must fail with it, which only the server can bring about, and in its turn.
+    if (status === 'T' && idle) {
+      this.#options.onTooLate('simple', error);
+      return NOTHING;
+    }
+    // What has been committed must not pass for undone.
+    if (status === 'T' || (status === 'I' && !undone)) throw tooLate(error);
+    return Buffer.concat([encodeError(error, 'ERROR'), frame]);
   }
 
   #onCommandComplete(frame: Buffer): void {
@@ -207,6 +268,34 @@ export class Following implements ScannerOwner {
     if (run.hold !== null) onHeldEnded(run.hold, HELD_ENDED[result]);
   }
 }
+
+interface Overdue {
+  readonly error: CountersignError;
+  /** It has left nothing behind that an error would have undone. */
+  readonly undone: boolean;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** Messages of which the client hears nothing when they are of a statement that was stopped. */
+const OF_A_STATEMENT: ReadonlySet<number> = new Set([
+  BACKEND.CopyDone,
+  BACKEND.CopyOutResponse,
+  BACKEND.EmptyQueryResponse,
+  BACKEND.PortalSuspended,
+  BACKEND.RowDescription,
+]);
+
+/** The server could not be stopped in time, and what it has done cannot be told apart from what the client would think. */
+const tooLate = (denial: CountersignError): CountersignError =>
+  new CountersignError(
+    denial.code,
+    `${denial.message}; the server had completed it, and perhaps what was sent behind it, so the connection is closed`,
+    {
+      ...(denial.detail !== undefined && { detail: denial.detail }),
+      hint: 'What ran on this connection may have been committed: look before you repeat it.',
+    },
+  );
 
 const HELD_ENDED = {
   done: 'executed',

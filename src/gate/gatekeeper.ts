@@ -4,12 +4,13 @@ import { serialize } from 'pg-protocol';
 import { CountersignError } from '../base/errors.ts';
 import type { Hold } from '../holds/hold.ts';
 import type { Verdict } from '../rules/verdict.ts';
-import type { Facts, Unknown } from '../sql/facts.ts';
+import type { Facts, StatementClass, Unknown } from '../sql/facts.ts';
 import { understand } from '../sql/understand.ts';
 import { Frame } from '../wire/frames.ts';
 import { FRONTEND, parseBind, parseEmpty, parseParse, parseTarget } from '../wire/frontend.ts';
 import { admit, type Gate } from './admit.ts';
 import type { Asking } from './asking.ts';
+import { nothingSpent } from './budget.ts';
 import type { Following } from './following.ts';
 import { judge } from './judge.ts';
 import { mayHideASetting } from './lexing.ts';
@@ -54,6 +55,8 @@ export class Gatekeeper implements Gate {
   readonly #following: Following;
   readonly #outbox: Outbox;
   #closed = false;
+  /** Nothing but reads has been sent in the implicit transaction block that is under way. */
+  #onlyRead = true;
   #onSettled: ((alive: boolean) => void) | null = null;
 
   constructor(options: GatekeeperOptions) {
@@ -144,6 +147,7 @@ export class Gatekeeper implements Gate {
       formats,
       values: name === '' ? values : values.map(detached),
       hold: false,
+      spent: nothingSpent(),
       suspended: false,
     };
     const planned = workOfBind(frame, portal);
@@ -256,7 +260,13 @@ export class Gatekeeper implements Gate {
     const run: Run = {
       intent: this.#recordIntent(work, verdict, hold, null),
       startedUs: this.#options.node.clock.monoUs(),
+      work,
+      verdict,
+      // Whoever was asked has said yes to all of it.
+      most: hold === null ? this.#following.budget.of(verdict.budgets) : null,
       hold: hold?.request.id ?? null,
+      leavesNothing: this.#leavesNothing(work),
+      denial: null,
       changes: work.changes,
       rows: 0,
       bytes: 0,
@@ -266,6 +276,21 @@ export class Gatekeeper implements Gate {
     this.#following.expect(expectedFor(work, run));
     if (hold !== null && mayHideASetting(work)) this.#following.settingsDoubtful = true;
     this.#outbox.push(work.frame, hold === null ? barrierFor(work) : 'durable');
+  }
+
+  #leavesNothing({ statements }: Work): boolean {
+    const { status, implicitBlock } = this.#following.pipeline;
+    if (!implicitBlock) this.#onlyRead = true;
+    this.#onlyRead &&= statements.every(onlyReads);
+    return status === 'I' && this.#onlyRead;
+  }
+
+  /** What has completed on the server is to fail all the same: something goes there that does, and with it the transaction. */
+  failLate(protocol: 'simple' | 'extended', error: CountersignError): void {
+    const kind = protocol === 'extended' ? 'refused execute' : 'refused query';
+    this.#following.expect({ kind, error });
+    this.#outbox.push(mustFail(protocol), 'none');
+    this.#outbox.release();
   }
 
   refuse(work: Work, verdict: Verdict, refusal: Refusal, hold: Hold | null): void {
@@ -290,10 +315,26 @@ export class Gatekeeper implements Gate {
     this.#options.onResume();
   }
 
+  /** Takes no further frame before what is returned has been called; null if it takes none already, and sees to that. */
+  holdBack(): (() => void) | null {
+    if (this.paused) return null;
+    this.paused = true;
+    this.#options.onPause();
+    return () => {
+      this.paused = false;
+      this.#options.onResume();
+    };
+  }
+
   settled(): Promise<boolean> {
     // In a pipeline the server keeps its answers back until Sync or Flush.
     if (!this.#knowing) this.#flush(new Frame(serialize.flush()));
     this.#outbox.release();
+    return this.answeredAll();
+  }
+
+  /** As `settled`, with nothing sent. */
+  answeredAll(): Promise<boolean> {
     if (this.#knowing || this.#closed) return Promise.resolve(!this.#closed);
     return new Promise((resolve) => {
       this.#onSettled = resolve;
@@ -350,6 +391,12 @@ export class Gatekeeper implements Gate {
 /** A view would keep the client's whole chunk alive for as long as the portal lives; the unnamed one soon has a successor. */
 function detached(value: Buffer | null): Buffer | null {
   return value === null ? null : Buffer.from(value);
+}
+
+const READS: ReadonlySet<StatementClass> = new Set(['read', 'session', 'transaction']);
+
+function onlyReads(statement: Facts | Unknown): boolean {
+  return statement.known && statement.classes.every((found) => READS.has(found));
 }
 
 function expectedFor(work: Work, run: Run): Expected {

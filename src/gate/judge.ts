@@ -9,6 +9,7 @@ const NOTHING_ASKED = {
   message: null,
   contact: null,
   approvals: { count: 1, groups: [], reasonRequired: false },
+  budgets: { statementRows: null, statementBytes: null },
   record: 'full',
   wouldHave: null,
 } as const;

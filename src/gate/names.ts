@@ -8,6 +8,7 @@ import type { Facts, Unknown } from '../sql/facts.ts';
 import { runsInPlanning } from '../sql/functions.ts';
 import type { Bind } from '../wire/frontend.ts';
 import { nameKey } from '../wire/frontend.ts';
+import { nothingSpent, type Spent } from './budget.ts';
 import { type ClaimChange, claimChanges } from './claims.ts';
 
 export interface Prepared {
@@ -48,6 +49,8 @@ export interface Portal {
   readonly values: Bind['values'];
   /** It outlives its transaction (DECLARE … WITH HOLD). */
   readonly hold: boolean;
+  /** However many pieces it is driven in. */
+  readonly spent: Spent;
   /** The server said PortalSuspended: what it runs was judged when it started. */
   suspended: boolean;
 }
@@ -319,8 +322,17 @@ function cursorOf(name: string, body: Facts, hold: boolean): Portal {
     formats: [],
     values: [],
     hold,
+    spent: nothingSpent(),
     suspended: false,
   };
+}
+
+/** The budgets of the cursors that `statement` drives. */
+export function spentByCursors(statement: Facts | Unknown, names: Names): Spent[] {
+  if (!statement.known) return [];
+  return statement.names
+    .filter((use) => use.kind === 'fetch')
+    .flatMap(({ name }) => names.portals.get(nameKey(name)).map(({ spent }) => spent));
 }
 
 /**

@@ -3,6 +3,7 @@ import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Hold, HoldStore } from '../holds/hold.ts';
 import type { RuleSet } from '../rules/verdict.ts';
+import type { AgentAccounts } from './budget.ts';
 
 export interface SessionLimits {
   readonly frameBytes: number;
@@ -30,6 +31,7 @@ export interface Node {
   readonly clock: Clock;
   readonly limits: SessionLimits;
   readonly times: WaitTimes;
+  readonly budgets: AgentAccounts;
   /** Made at start, never leaves this process. */
   readonly bindingKey: Buffer;
   rules(): RuleSet;

@@ -3,16 +3,27 @@
 // (manual, "Extended Query", "Pipelining", "COPY Operations").
 import { CountersignError } from '../base/errors.ts';
 import type { HoldId } from '../base/ids.ts';
+import type { Verdict } from '../rules/verdict.ts';
 import type { TransactionStatus } from '../wire/backend.ts';
+import type { Amount } from './budget.ts';
 import type { NameChange, Portal } from './names.ts';
+import type { Work } from './work.ts';
 
 /** A statement under way: what its outcome record will say. */
 export interface Run {
   /** seq of its intent in the log. */
   readonly intent: number;
   readonly startedUs: number;
-  /** Of a held statement; told how it ended. */
-  readonly hold: HoldId | null;
+  readonly work: Work;
+  readonly verdict: Verdict;
+  /** What it may send unasked; null: all that there is. */
+  readonly most: Amount | null;
+  /** A person was asked before it ran, or whether it may send more; told how it ended. */
+  hold: HoldId | null;
+  /** Nothing would have to be undone if it failed: it reads, and nothing ran before it in the same transaction. */
+  readonly leavesNothing: boolean;
+  /** It may not send more: the error that the client is told in place of how it ends. */
+  denial: CountersignError | null;
   /** What each of its statements does to the names, in order; one CommandComplete comes for each. */
   readonly changes: readonly (readonly NameChange[])[];
   rows: number;
@@ -132,10 +143,23 @@ export class Pipeline {
     return head !== undefined && 'run' in head ? head.run : null;
   }
 
-  /** The error that must go out instead of the server's, when the next answer is to a refused frame. */
+  /** The head is an Execute. */
+  get executing(): boolean {
+    return this.#head()?.kind === 'execute';
+  }
+
+  /** The error that must go out instead of the server's, when the next answer is to a frame that was refused, or stopped. */
   get refusal(): CountersignError | null {
     const head = this.#head();
-    return head !== undefined && 'error' in head ? head.error : null;
+    if (head === undefined) return null;
+    return 'error' in head ? head.error : 'run' in head ? head.run.denial : null;
+  }
+
+  /** What has been sent behind the head: its next message, and whether there are others. */
+  get behind(): { readonly next: Expected['kind'] | null; readonly more: boolean } {
+    this.#head();
+    const next = this.#queue[this.#first + 1];
+    return { next: next?.kind ?? null, more: this.#queue.length > this.#first + 2 };
   }
 
   onParseComplete(): void {

@@ -7,6 +7,7 @@ import type { Hold } from '../holds/hold.ts';
 import type { Verdict } from '../rules/verdict.ts';
 import { Frame } from '../wire/frames.ts';
 import { FRONTEND } from '../wire/frontend.ts';
+import type { Decision } from './waiting.ts';
 import type { Work } from './work.ts';
 
 const MUST_FAIL = {
@@ -73,6 +74,52 @@ export function endedWithout(hold: Hold, url: string): Refusal {
       };
   }
 }
+
+/** What the client is told of a statement that may not send more than it has. */
+export function stopped(
+  decision: Exclude<Decision, { kind: 'approved' }>,
+  urlOf: (hold: Hold) => string,
+): CountersignError {
+  const { hold } = decision;
+  const detail =
+    hold === null ? {} : { hold: hold.request.id, rule: hold.request.rule.name, url: urlOf(hold) };
+  const extras = (status: string, hint: string) => ({ detail: JSON.stringify({ status, ...detail }), hint });
+  if (decision.kind === 'unavailable') {
+    return new CountersignError(
+      'approvals_unavailable',
+      'this statement would send more than may go out unasked, and approvals are unavailable at the moment',
+      extras('unavailable', LESS),
+    );
+  }
+  if (decision.kind === 'interrupted' && decision.why === 'backlog') {
+    return new CountersignError('limit', 'too much was sent behind a statement that waits for approval', {
+      limit: 'backlog',
+      ...extras('withdrawn', 'Wait for its answer before sending more, or raise limits.backlog.'),
+    });
+  }
+  if (decision.kind === 'interrupted') {
+    return new CountersignError(
+      'cancelled',
+      'canceling statement due to user request',
+      extras('withdrawn', LESS),
+    );
+  }
+  if (decision.hold.state !== 'denied') {
+    return new CountersignError(
+      'expired',
+      'nobody decided in time whether this statement may send more rows; it was cancelled',
+      extras('expired', LESS),
+    );
+  }
+  const deny = decision.hold.votes.findLast((vote) => vote.decision === 'deny');
+  return new CountersignError(
+    'denied',
+    withReason(`denied by ${deny?.voter ?? 'an approver'}`, deny?.reason ?? null),
+    extras('denied', LESS),
+  );
+}
+
+const LESS = 'The rows that were sent are all that may go out. Ask for fewer, or aggregate in the database.';
 
 /** The client cancelled while it waited; the words are the server's own for a cancelled statement. */
 export function cancelledByClient(hold: Hold, url: string): Refusal {

@@ -8,12 +8,14 @@ import { Frame, FrameReader } from '../wire/frames.ts';
 import { FRONTEND_TAGS } from '../wire/frontend.ts';
 import { ServerScanner } from '../wire/scanner.ts';
 import { Asking } from './asking.ts';
+import { Budget } from './budget.ts';
 import { Following, type UnchangingVariables } from './following.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import type { Idleness } from './idle.ts';
 import { recordLimit } from './limit-record.ts';
 import type { Node } from './node.ts';
 import { Outbox } from './outbox.ts';
+import { Overrun } from './overrun.ts';
 import { UnexpectedAnswer } from './pipeline.ts';
 import type { Speaker } from './recording.ts';
 import { closeWithin } from './source.ts';
@@ -60,6 +62,7 @@ export class Session {
   readonly #following: Following;
   readonly #asking: Asking;
   readonly #gatekeeper: Gatekeeper;
+  readonly #overrun: Overrun;
   readonly #reader: FrameReader;
   readonly #scanner: ServerScanner;
   readonly #outbox: Outbox;
@@ -79,6 +82,9 @@ export class Session {
     this.#asking = new Asking({ node, speaker, requesters, tell: (notice) => client.write(notice) });
     this.#following = new Following({
       node,
+      budget: new Budget(node.budgets, speaker.who.agent),
+      onExceeded: (run, exceeded) => this.#overrun.begin(run, exceeded),
+      onTooLate: (protocol, error) => this.#gatekeeper.failLate(protocol, error),
       speaker,
       variables,
       parameters: upstream.parameters,
@@ -102,6 +108,14 @@ export class Session {
       onTerminate: () => this.#leave('client terminated'),
       onFailure: (error) => this.#fail(error),
     });
+    this.#overrun = new Overrun({
+      node,
+      following: this.#following,
+      gatekeeper: this.#gatekeeper,
+      asking: new Asking({ node, speaker, requesters, tell: (notice) => client.write(notice) }),
+      cancel: () => this.#cancelUpstream(),
+      goOn: () => this.#goOn(),
+    });
     this.#reader = new FrameReader(node.limits.frameBytes, FRONTEND_TAGS);
     this.#scanner = new ServerScanner(this.#following);
     this.#listen();
@@ -109,10 +123,15 @@ export class Session {
 
   /** A CancelRequest with this session's key. Resolves when it has taken effect; never rejects. */
   async cancel(): Promise<void> {
+    if (this.#overrun.waits) return this.#overrun.interrupt('client cancelled');
     const { idle } = this.#following.pipeline;
     if (this.#gatekeeper.paused && idle) return this.#asking.interrupt('client cancelled');
     // Where nothing runs it would come too late, and hit the next statement.
     if (idle) return;
+    await this.#cancelUpstream();
+  }
+
+  async #cancelUpstream(): Promise<void> {
     await this.#upstream.cancel().catch((error: unknown) => this.#node.problem(error, 'cancel request'));
   }
 
@@ -150,7 +169,9 @@ export class Session {
       this.#leave('client disconnected');
       server.resume(); // nobody is left whom it could outrun
     });
-    client.on('drain', () => server.resume());
+    client.on('drain', () => {
+      if (!this.#overrun.waits) server.resume();
+    });
     server.on('data', (chunk: Buffer) => this.#fromServer(chunk));
     server.on('end', () => this.#serverGone());
     server.on('close', () => this.#serverGone());
@@ -171,6 +192,7 @@ export class Session {
     if (!this.#gatekeeper.paused) this.#takeFrames();
     else if (this.#reader.buffered > this.#gatekeeper.backlogBytes) {
       this.#asking.interrupt('backlog');
+      this.#overrun.interrupt('backlog');
       // It has said enough. Nothing that it could say now would be heard before the wait is over.
       this.#client.pause();
     }
@@ -229,13 +251,26 @@ export class Session {
 
   #fromServer(chunk: Buffer): void {
     if (this.#ending !== null) return;
+    this.#pass((out) => this.#scanner.scan(chunk, out), chunk.length);
+  }
+
+  /** After a stop. */
+  #goOn(): void {
+    if (this.#ending !== null) return;
+    this.#pass((out) => this.#scanner.goOn(out), 0);
+    if (!this.#overrun.waits && !this.#client.writableNeedDrain) this.#upstream.socket.resume();
+  }
+
+  #pass(scan: (out: Buffer[]) => void, received: number): void {
     this.#guard(() => {
       const out: Buffer[] = [];
+      this.#following.budget.moveOn();
       try {
-        this.#scanner.scan(chunk, out);
+        scan(out);
       } finally {
-        this.#toClient(out, chunk.length);
+        this.#toClient(out, received);
       }
+      if (this.#overrun.waits) this.#upstream.socket.pause();
       this.#gatekeeper.answered();
       if (this.#client.isPaused()) this.#steer();
     });
@@ -281,6 +316,7 @@ export class Session {
    */
   #leave(ending: Ending): void {
     if (this.#ending !== null || this.#leaving !== null) return;
+    if (this.#overrun.waits) return this.#end(ending);
     if (this.#gatekeeper.awaitsAnswers) {
       // Nobody is asked anything: what the client sent before it left still counts.
       this.#left ??= ending;
@@ -339,6 +375,7 @@ export class Session {
     if (this.#ending !== null) return;
     this.#ending = ending;
     this.#asking.interrupt(interruptionBy(ending));
+    this.#overrun.interrupt(interruptionBy(ending));
     this.#gatekeeper.close();
     this.#tryToRecord(() => this.#following.pipeline.lose());
     this.#upstream.end();

@@ -4,6 +4,7 @@ import { decodeUtf8 } from '../base/bytes.ts';
 import type { Facts, Understanding, Unknown } from '../sql/facts.ts';
 import type { Frame } from '../wire/frames.ts';
 import { parseExecute, parseFunctionCall, parseQuery } from '../wire/frontend.ts';
+import { nothingSpent, type Spent } from './budget.ts';
 import {
   boundTo,
   type NameChange,
@@ -11,6 +12,7 @@ import {
   nameChanges,
   type Portal,
   type Prepared,
+  spentByCursors,
   unknownName,
   whatRuns,
 } from './names.ts';
@@ -29,6 +31,8 @@ export interface Work {
   readonly values: readonly (Buffer | null)[];
   /** The one statement that it certainly runs, where nothing but its own text says what runs. */
   readonly prepared: Prepared | null;
+  /** Where what it sends is counted: the frame's own, and that of each cursor that it drives. */
+  readonly spends: readonly Spent[];
   /** What each statement of the frame does to the session's names once it is complete. */
   readonly changes: readonly (readonly NameChange[])[];
 }
@@ -53,6 +57,7 @@ export function workOfQuery(frame: Frame, names: Names, read: ReadSql): Work {
   // A later statement of the same text may use a name that an earlier one makes.
   for (const change of changes.flat()) names.expect(change, 'SQL');
   const statements = own.flatMap((statement) => whatRuns(statement, names));
+  const cursors = own.flatMap((statement) => spentByCursors(statement, names));
   for (const change of changes.flat()) names.reject(change);
   return {
     protocol: 'simple',
@@ -65,6 +70,7 @@ export function workOfQuery(frame: Frame, names: Names, read: ReadSql): Work {
     formats: [],
     values: [],
     prepared: null,
+    spends: [nothingSpent(), ...cursors],
     changes,
   };
 }
@@ -88,6 +94,7 @@ export function workOfExecute(frame: Frame, names: Names): Work {
       formats: portal.formats,
       values: portal.values,
       prepared: only,
+      spends: [portal.spent],
       changes: NO_CHANGES,
     };
   }
@@ -116,6 +123,10 @@ function workOfUncertainExecute(frame: Frame, name: string, portals: readonly Po
     formats: last?.formats ?? [],
     values: last?.values ?? [],
     prepared: null,
+    spends: [
+      ...(portals.length === 0 ? [nothingSpent()] : portals.map(({ spent }) => spent)),
+      ...own.flatMap((statement) => spentByCursors(statement, names)),
+    ],
     changes: own.length === 1 ? changes : [],
   };
 }
@@ -135,6 +146,7 @@ export function workOfBind(frame: Frame, portal: Portal): Work | null {
     formats: portal.formats,
     values: portal.values,
     prepared: null,
+    spends: [],
     changes: [],
   };
 }
@@ -159,12 +171,22 @@ export function workOfFunctionCall(frame: Frame): Work {
     formats,
     values,
     prepared: null,
+    spends: [],
     changes: [],
   };
 }
 
 function unknownPortal(name: string): Portal {
-  return { name, statementName: '', prepared: [], formats: [], values: [], hold: false, suspended: false };
+  return {
+    name,
+    statementName: '',
+    prepared: [],
+    formats: [],
+    values: [],
+    hold: false,
+    spent: nothingSpent(),
+    suspended: false,
+  };
 }
 
 /** Bound values for the log and the approver: text as it is, binary and what is not UTF-8 as `\x` and hex. */

@@ -3,9 +3,9 @@
 // matches, or the pack's default when none does. What is not enforced decides nothing and is only remembered.
 import type { Facts, Unknown } from '../sql/facts.ts';
 import type { Condition } from './condition.ts';
-import { compareStrictness, isStricterAction } from './strictness.ts';
+import { compareStrictness, isStricterAction, tighterOf } from './strictness.ts';
 import { Variables } from './variables.ts';
-import type { SessionVariables, Verdict } from './verdict.ts';
+import type { RuleBudgets, SessionVariables, Verdict } from './verdict.ts';
 
 export interface CompiledRule {
   readonly file: string;
@@ -33,6 +33,8 @@ export interface Answer {
   readonly failure: string | null;
 }
 
+/** As the configuration says. */
+const CONFIGURED: RuleBudgets = Object.freeze({ statementRows: null, statementBytes: null });
 const ANYONE = { count: 1, groups: [], reasonRequired: false } as const;
 
 export function verdictOf(rule: Pick<Verdict, 'action' | 'rule'> & Partial<Verdict>): Verdict {
@@ -40,6 +42,7 @@ export function verdictOf(rule: Pick<Verdict, 'action' | 'rule'> & Partial<Verdi
     message: null,
     contact: null,
     approvals: ANYONE,
+    budgets: CONFIGURED,
     record: 'full',
     wouldHave: null,
     ...rule,
@@ -47,7 +50,7 @@ export function verdictOf(rule: Pick<Verdict, 'action' | 'rule'> & Partial<Verdi
 }
 
 /** When no pack is enforced. */
-const OBSERVED = verdictOf({ action: 'allow', rule: 'default' });
+const OBSERVED = verdictOf({ action: 'allow', rule: 'default', budgets: null });
 
 function answerOf(rule: CompiledRule, enforced: boolean, variables: Variables): Answer {
   const said = rule.condition.matches(variables);
@@ -114,6 +117,7 @@ export class Judge {
     let decided: Verdict | null = null;
     let observed: Verdict | null = null;
     let redact = false;
+    let budgets: RuleBudgets = CONFIGURED;
     for (const pack of this.#packs) {
       let enforced: Verdict | null = null;
       let any: Verdict | null = null;
@@ -124,18 +128,26 @@ export class Judge {
         if (!answer.enforced) continue;
         enforced = stricter(enforced, verdict);
         redact ||= verdict.record === 'digest';
+        budgets = tighterOf(budgets, verdict.budgets) ?? CONFIGURED;
       }
       if (pack.enforce) decided = stricter(decided, enforced ?? pack.otherwise);
       observed = stricter(observed, any ?? pack.otherwise);
     }
-    return this.#verdict(decided ?? OBSERVED, observed, redact);
+    return this.#verdict(decided, observed, redact, budgets);
   }
 
-  #verdict(decided: Verdict, observed: Verdict | null, redact: boolean): Verdict {
+  #verdict(
+    enforced: Verdict | null,
+    observed: Verdict | null,
+    redact: boolean,
+    budgets: RuleBudgets,
+  ): Verdict {
+    const decided = enforced ?? OBSERVED;
     const would = observed !== null && isStricterAction(observed.action, decided.action) ? observed : null;
-    if (would === null && (decided.record === 'digest') === redact) return decided;
+    if (would === null && (decided.record === 'digest') === redact && budgets === CONFIGURED) return decided;
     return Object.freeze({
       ...decided,
+      budgets: enforced === null ? null : budgets,
       record: redact ? 'digest' : 'full',
       wouldHave: would === null ? null : { action: would.action, rule: would.rule },
     } satisfies Verdict);

@@ -135,10 +135,11 @@ class Reader {
       const message = `rule "${rule.name}" is defined already at ${first.file}:${first.line}: names are unique over all packs`;
       this.problems.push({ ...here, message });
     }
-    if (rule.approvals !== undefined && rule.action !== 'hold') {
-      this.warnings.push(
-        source.problem([...path, 'approvals'], `has no effect on a rule whose action is ${rule.action}`),
-      );
+    if (rule.action === 'deny') {
+      for (const key of ['approvals', 'budgets'] as const) {
+        if (rule[key] === undefined) continue;
+        this.warnings.push(source.problem([...path, key], 'has no effect on a rule whose action is deny'));
+      }
     }
     const condition = this.#condition(rule.name, rule.when, [...path, 'when'], source);
     if (condition === null) return null;
@@ -165,6 +166,12 @@ class Reader {
           groups: rule.approvals?.groups ?? [],
           reasonRequired: rule.approvals?.reason === 'required',
         },
+        ...(rule.budgets && {
+          budgets: {
+            statementRows: rule.budgets.statementRows ?? null,
+            statementBytes: rule.budgets.statementBytes ?? null,
+          },
+        }),
         record: rule.record,
       }),
     };

@@ -1,6 +1,6 @@
 // The shape of a rule file (a pack), and nothing of its meaning: load.ts compiles it, evaluate.ts judges by it.
 import { z } from 'zod';
-import { flag, integer, strict, strings } from '../base/schema.ts';
+import { flag, integer, size, strict, strings } from '../base/schema.ts';
 
 const action = z.enum(['allow', 'hold', 'deny']);
 const text = z.string().min(1).max(2000);
@@ -27,6 +27,10 @@ const ruleSchema = strict({
     count: integer(1, 20).default(1),
     groups: strings.default([]),
     reason: z.enum(['required', 'optional']).default('optional'),
+  }).optional(),
+  budgets: strict({
+    statementRows: integer(1, Number.MAX_SAFE_INTEGER).optional(),
+    statementBytes: size.optional(),
   }).optional(),
   record: z.enum(['full', 'digest']).default('full'),
   message: text.optional(),

@@ -1,6 +1,6 @@
 // Which of several answers is the strictest: the one place that says so, for rules of a pack, packs of a set and
 // statements of a frame alike.
-import type { Action, Verdict } from './verdict.ts';
+import type { Action, RuleBudgets, Verdict } from './verdict.ts';
 
 const RANK: Readonly<Record<Action, number>> = { allow: 0, hold: 1, deny: 2 };
 
@@ -37,14 +37,27 @@ function stricterOf(a: WouldHave, b: WouldHave): WouldHave {
   return isStricterAction(b.action, a.action) ? b : a;
 }
 
+/** The least of what both leave free; what enforces nothing has no say. */
+export function tighterOf(a: RuleBudgets | null, b: RuleBudgets | null): RuleBudgets | null {
+  if (a === null || b === null || a === b) return a ?? b;
+  return {
+    statementRows: leastOf(a.statementRows, b.statementRows),
+    statementBytes: leastOf(a.statementBytes, b.statementBytes),
+  };
+}
+
+const leastOf = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b);
+
 /** One verdict for all statements of a frame: the strictest, with everything redacted that any of them redacts. */
 export function strictestOf(verdicts: readonly [Verdict, ...Verdict[]]): Verdict {
   const [first, ...others] = verdicts;
   if (others.length === 0) return first;
   const strictest = others.reduce((best, next) => (compareStrictness(next, best) > 0 ? next : best), first);
   const record = verdicts.some((verdict) => verdict.record === 'digest') ? 'digest' : 'full';
+  const budgets = verdicts.reduce<RuleBudgets | null>((least, next) => tighterOf(least, next.budgets), null);
   const observed = verdicts.reduce<WouldHave>((best, next) => stricterOf(best, next.wouldHave), null);
   const wouldHave =
     observed !== null && isStricterAction(observed.action, strictest.action) ? observed : null;
-  return { ...strictest, record, wouldHave };
+  return { ...strictest, budgets, record, wouldHave };
 }

@@ -29,6 +29,12 @@ export interface Approvals {
   readonly reasonRequired: boolean;
 }
 
+/** How much of a statement's answer goes out before a person is asked; null: as much as the configuration says. */
+export interface RuleBudgets {
+  readonly statementRows: number | null;
+  readonly statementBytes: number | null;
+}
+
 export interface Verdict {
   readonly action: Action;
   /** The rule that decided; `default` when none matched. */
@@ -37,6 +43,8 @@ export interface Verdict {
   readonly message: string | null;
   readonly contact: string | null;
   readonly approvals: Approvals;
+  /** Of what it lets through; null where nothing is enforced, and so nothing is stopped. */
+  readonly budgets: RuleBudgets | null;
   /** `digest`: parameter values and text are committed to in the log but not written. */
   readonly record: 'full' | 'digest';
   /** Set when a rule that is not enforced would have been stricter: recorded as "would have held". */

@@ -13,20 +13,26 @@ const WHOLE: ReadonlySet<number> = new Set([
 ]);
 const WHOLE_MAX_LENGTH = 1024 * 1024;
 
+/** `stop`: it and what comes behind it stay here, until `goOn`, when the owner is asked again. */
+export type Fate = 'pass' | 'drop' | 'stop';
+
 export interface ScannerOwner {
   /**
    * A message of which only tag and frame length (header included) are looked at. It begins at `at` in `bytes`, with as
    * much of it as there is, for what is too long to be handed over whole.
    */
-  onHeader(tag: number, frameLength: number, bytes: Buffer, at: number): void;
+  onHeader(tag: number, frameLength: number, bytes: Buffer, at: number): Fate;
   /** A whole message; what is returned goes out in its place. */
   onWhole(tag: number, frame: Buffer): Buffer;
 }
 
 export class ServerScanner {
   readonly #owner: ScannerOwner;
-  /** Bytes of a passed message's body that are still to come. */
+  /** Bytes of a message's body that are still to come, and whether they go out. */
   #passing = 0;
+  #dropping = false;
+  /** The owner has stopped a message. */
+  #stopped = false;
   /** The beginning of a message that has not come whole; never forwarded before it has. */
   #held: Buffer[] = [];
   #heldLength = 0;
@@ -37,7 +43,20 @@ export class ServerScanner {
 
   /** What has gone out so far ends with a whole message. */
   get betweenMessages(): boolean {
-    return this.#passing === 0;
+    return this.#passing === 0 || this.#dropping;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Takes up what was stopped. As `scan`. */
+  goOn(out: Buffer[]): Buffer[] {
+    this.#stopped = false;
+    const stopped = this.#held;
+    this.#held = [];
+    this.#heldLength = 0;
+    return this.scan(Buffer.concat(stopped), out);
   }
 
   /**
@@ -49,14 +68,15 @@ export class ServerScanner {
     if (this.#held.length > 0) {
       this.#held.push(chunk);
       this.#heldLength += chunk.length;
-      if (this.#heldLength < this.#wanted()) return out;
+      if (this.#stopped || this.#heldLength < this.#wanted()) return out;
       bytes = Buffer.concat(this.#held, this.#heldLength);
       this.#held = [];
       this.#heldLength = 0;
     }
-    let from = 0;
     let at = Math.min(this.#passing, bytes.length);
     this.#passing -= at;
+    let from = this.#dropping ? at : 0;
+    if (this.#passing === 0) this.#dropping = false;
     try {
       while (at < bytes.length) {
         if (bytes.length - at < HEADER_LENGTH) break;
@@ -76,9 +96,18 @@ export class ServerScanner {
             from = end;
           }
         } else {
-          this.#owner.onHeader(tag, frameLength, bytes, at);
+          const fate = this.#owner.onHeader(tag, frameLength, bytes, at);
+          if (fate === 'stop') {
+            this.#stopped = true;
+            break;
+          }
+          if (fate === 'drop') {
+            if (at > from) out.push(bytes.subarray(from, at));
+            from = Math.min(end, bytes.length);
+          }
           if (end > bytes.length) {
             this.#passing = end - bytes.length;
+            this.#dropping = fate === 'drop';
             at = bytes.length;
             break;
           }

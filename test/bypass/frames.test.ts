@@ -4,6 +4,7 @@ import { Names, preparedOf } from '../../src/gate/names.ts';
 import { Pipeline } from '../../src/gate/pipeline.ts';
 import { workOfExecute } from '../../src/gate/work.ts';
 import { Frame, FrameReader } from '../../src/wire/frames.ts';
+import { portalWith, runWith } from '../gate/parts.ts';
 import { frame } from '../live/wire-client.ts';
 
 test('a long frame that comes byte by byte does not cost a Buffer a byte', () => {
@@ -39,17 +40,7 @@ test('an error that answers nothing makes the server skip only within the extend
 
 test('what may still come for an earlier Sync does not excuse a later answer', () => {
   const pipeline = new Pipeline(() => {});
-  const run = {
-    intent: 0,
-    startedUs: 0,
-    hold: null,
-    changes: [],
-    rows: 0,
-    bytes: 0,
-    tags: [],
-    sqlstate: null,
-  };
-  pipeline.expect({ kind: 'query', run, mayCopyIn: true });
+  pipeline.expect({ kind: 'query', run: runWith(), mayCopyIn: true });
   pipeline.onCopyIn();
   pipeline.expect({ kind: 'sync', doubtful: false });
   pipeline.onError('22P02');
@@ -69,8 +60,7 @@ test('names that are sent again and again do not make one Execute stand for a mi
   }
   for (let i = 0; i < 1000; i++) {
     const prepared = names.statements.get('');
-    const parts = { statementName: '', formats: [], values: [], hold: false, suspended: false };
-    names.expect({ kind: 'portal', name: '', portal: { name: '', prepared, ...parts } }, 'message');
+    names.expect({ kind: 'portal', name: '', portal: portalWith({ prepared }) }, 'message');
     names.synced();
   }
   const work = workOfExecute(new Frame(frame.execute()), names);
@@ -82,13 +72,7 @@ test('names that are sent again and again do not make one Execute stand for a mi
 test('what comes behind a Sync that a failed COPY may have read ends the session, and what comes behind the next does not', () => {
   const failed = (): Pipeline => {
     const pipeline = new Pipeline(() => {});
-    const parts = { statementName: '', formats: [], values: [], hold: false, suspended: false };
-    const run = { startedUs: 0, hold: null, rows: 0, bytes: 0, tags: [], sqlstate: null };
-    pipeline.expect({
-      kind: 'execute',
-      portal: { name: '', prepared: [], ...parts },
-      run: { intent: 0, changes: [], ...run },
-    });
+    pipeline.expect({ kind: 'execute', portal: portalWith(), run: runWith() });
     pipeline.onCopyIn();
     pipeline.expect({ kind: 'sync', doubtful: false });
     pipeline.onError('22P02');

@@ -94,6 +94,12 @@ describe('a good config', () => {
         preparedStatements: 10_000,
         preparedBytes: 128 * 1024 ** 2,
       },
+      budgets: {
+        statement: { rows: 10_000, bytes: 10 * 1024 ** 2 },
+        session: { rows: 100_000, bytes: 100 * 1024 ** 2 },
+        agent: { rows: 1_000_000, bytes: 1024 ** 3 },
+        windowMs: 3_600_000,
+      },
     });
     expect(config.rules).toEqual([`${process.cwd()}/rules/default.yaml`]);
   });
@@ -102,10 +108,14 @@ describe('a good config', () => {
     const config = loadConfig(`${VECTORS}/good/full.yaml`, env);
     const pem = readFileSync(`${VECTORS}/tls/server.crt`, 'utf8');
     const key = readFileSync(`${VECTORS}/tls/server.key`, 'utf8');
-    expect(config.warnings.map(formatProblem)).toEqual([
-      `${VECTORS}/good/full.yaml:16:10: budgets are not enforced yet by this version`,
-    ]);
+    expect(config.warnings.map(formatProblem)).toEqual([]);
     expect(revealed(config)).toMatchObject({
+      budgets: {
+        statement: { rows: 10, bytes: 20 * 1024 ** 2 },
+        session: { rows: 30, bytes: 40 * 1024 },
+        agent: { rows: 50, bytes: 60 },
+        windowMs: 2 * 3_600_000,
+      },
       node: 'proxy-7',
       listen: { host: '0.0.0.0', port: 7000, tls: { cert: pem, key: { secret: key }, clientCa: pem } },
       databases: {

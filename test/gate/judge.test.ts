@@ -6,21 +6,10 @@ import type { Portal } from '../../src/gate/names.ts';
 import type { Work } from '../../src/gate/work.ts';
 import type { RuleSet, Verdict } from '../../src/rules/verdict.ts';
 import type { Facts, Unknown } from '../../src/sql/facts.ts';
-import { Frame } from '../../src/wire/frames.ts';
 import { facts, session, unknown } from '../rules/facts.ts';
+import { portalWith, verdictWith, workWith } from './parts.ts';
 
-function verdict(rule: string, changes: Partial<Verdict> = {}): Verdict {
-  return {
-    action: 'allow',
-    rule,
-    message: null,
-    contact: null,
-    approvals: { count: 1, groups: [], reasonRequired: false },
-    record: 'full',
-    wouldHave: null,
-    ...changes,
-  };
-}
+const verdict = (rule: string, changes: Partial<Verdict> = {}): Verdict => verdictWith({ rule, ...changes });
 
 const VERDICTS: Readonly<Record<string, Verdict>> = {
   allow: verdict('a'),
@@ -47,30 +36,10 @@ function rules() {
 }
 
 function work(statements: readonly (Facts | Unknown)[], portal: Portal | null = null): Work {
-  return {
-    protocol: portal === null ? 'simple' : 'extended',
-    frame: new Frame(Buffer.alloc(0)),
-    statements,
-    sql: 'the text',
-    statementName: null,
-    portal,
-    parameterTypes: [],
-    formats: [],
-    values: [],
-    prepared: null,
-    changes: [],
-  };
+  return workWith({ protocol: portal === null ? 'simple' : 'extended', statements, portal });
 }
 
-const portal = (suspended: boolean): Portal => ({
-  name: 'p',
-  statementName: '',
-  prepared: [],
-  formats: [],
-  values: [],
-  hold: false,
-  suspended,
-});
+const portal = (suspended: boolean): Portal => portalWith({ name: 'p', suspended });
 
 const reported = new Map([
   ['client_encoding', 'UTF8'],

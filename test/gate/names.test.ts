@@ -12,6 +12,7 @@ import {
 } from '../../src/gate/names.ts';
 import type { Facts, NameUse, Unknown } from '../../src/sql/facts.ts';
 import { facts, unknown } from '../rules/facts.ts';
+import { portalWith } from './parts.ts';
 
 const using = (text: string, ...names: readonly NameUse[]): Facts => facts({ text, names });
 const prepared = (statement: Facts | Unknown): Prepared => preparedOf(statement.text, [statement], []);
@@ -22,16 +23,7 @@ function parse(name: string, statement: Facts | Unknown | string): NameChange {
 }
 
 function bind(name: string, changes: Partial<Portal> = {}): NameChange {
-  const portal = {
-    name,
-    statementName: '',
-    prepared: [],
-    formats: [],
-    values: [],
-    hold: false,
-    suspended: false,
-  };
-  return { kind: 'portal', name, portal: { ...portal, ...changes } };
+  return { kind: 'portal', name, portal: portalWith({ name, ...changes }) };
 }
 
 const closed = (name: string): NameChange => ({ kind: 'drop statement', name });

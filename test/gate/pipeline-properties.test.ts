@@ -3,8 +3,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CountersignError } from '../../src/base/errors.ts';
-import type { Portal } from '../../src/gate/names.ts';
-import { type Expected, Pipeline, type Result, type Run } from '../../src/gate/pipeline.ts';
+import { type Expected, Pipeline, type Result } from '../../src/gate/pipeline.ts';
+import { portalWith, runWith } from './parts.ts';
 
 const KINDS = [
   'parse',
@@ -32,25 +32,7 @@ type Answer = (pipeline: Pipeline) => void;
 
 const error = new CountersignError('denied', 'denied by rule "test"');
 const change = { kind: 'drop statement', name: '' } as const;
-const run = (): Run => ({
-  intent: 0,
-  startedUs: 0,
-  hold: null,
-  changes: [],
-  rows: 0,
-  bytes: 0,
-  tags: [],
-  sqlstate: null,
-});
-const portal: Portal = {
-  name: '',
-  statementName: '',
-  prepared: [],
-  formats: [],
-  values: [],
-  hold: false,
-  suspended: false,
-};
+const portal = portalWith();
 
 function entryOf(kind: Kind): Expected {
   switch (kind) {
@@ -59,11 +41,11 @@ function entryOf(kind: Kind): Expected {
     case 'close':
       return { kind, change };
     case 'execute':
-      return { kind, portal, run: run() };
+      return { kind, portal, run: runWith() };
     case 'query':
-      return { kind, run: run(), mayCopyIn: true };
+      return { kind, run: runWith(), mayCopyIn: true };
     case 'function call':
-      return { kind, run: run() };
+      return { kind, run: runWith() };
     case 'refused execute':
     case 'refused query':
       return { kind, error };

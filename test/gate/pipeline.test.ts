@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CountersignError } from '../../src/base/errors.ts';
-import type { Portal } from '../../src/gate/names.ts';
-import { type Expected, Pipeline, type Result, type Run, UnexpectedAnswer } from '../../src/gate/pipeline.ts';
+import { type Expected, Pipeline, type Result, UnexpectedAnswer } from '../../src/gate/pipeline.ts';
 import type { TransactionStatus } from '../../src/wire/backend.ts';
+import { portalWith, runWith } from './parts.ts';
 
 type Sent = readonly [string, ...(string | number)[]];
 /** A message, what the server answered before the next one came, and what the message came to. */
@@ -17,23 +17,6 @@ const conversations = JSON.parse(
 ) as readonly { what: string; steps: readonly Step[] }[];
 
 const error = new CountersignError('denied', 'denied by rule "test"');
-
-function run(): Run {
-  return {
-    intent: 0,
-    startedUs: 0,
-    hold: null,
-    changes: [],
-    rows: 0,
-    bytes: 0,
-    tags: [],
-    sqlstate: null,
-  };
-}
-
-function portal(name = ''): Portal {
-  return { name, statementName: '', prepared: [], formats: [], values: [], hold: false, suspended: false };
-}
 
 /** What goes into the pipeline for a message; null for one that is forwarded without a word. */
 function expected([kind, first]: Sent): Expected | null {
@@ -48,11 +31,11 @@ function expected([kind, first]: Sent): Expected | null {
     case 'Describe':
       return { kind: 'describe' };
     case 'Execute':
-      return { kind: 'execute', portal: portal(String(first)), run: run() };
+      return { kind: 'execute', portal: portalWith({ name: String(first) }), run: runWith() };
     case 'Query':
-      return { kind: 'query', run: run(), mayCopyIn: true };
+      return { kind: 'query', run: runWith(), mayCopyIn: true };
     case 'FunctionCall':
-      return { kind: 'function call', run: run() };
+      return { kind: 'function call', run: runWith() };
     case 'refused Execute':
       return { kind: 'refused execute', error };
     case 'refused Query':
@@ -360,8 +343,8 @@ describe('what only the server could tell ends the session', () => {
   const change = { kind: 'drop statement', name: '' } as const;
   const send = (...kinds: readonly ('execute' | 'parse' | 'sync' | 'copy end' | 'query')[]): void => {
     for (const kind of kinds) {
-      if (kind === 'execute') pipeline.expect({ kind, portal: portal(), run: run() });
-      else if (kind === 'query') pipeline.expect({ kind, run: run(), mayCopyIn: true });
+      if (kind === 'execute') pipeline.expect({ kind, portal: portalWith(), run: runWith() });
+      else if (kind === 'query') pipeline.expect({ kind, run: runWith(), mayCopyIn: true });
       else if (kind === 'parse') pipeline.expect({ kind, change });
       else if (kind === 'sync') pipeline.expect({ kind, doubtful: false });
       else pipeline.expect({ kind });

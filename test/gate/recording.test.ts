@@ -5,32 +5,23 @@ import type { Work } from '../../src/gate/work.ts';
 import { statementSha256 } from '../../src/holds/binding.ts';
 import type { Hold, HoldEvent, HoldRequest } from '../../src/holds/hold.ts';
 import type { Verdict } from '../../src/rules/verdict.ts';
-import { Frame } from '../../src/wire/frames.ts';
 import { SESSION, WHO } from '../audit/drafts.ts';
 import { request, voteBy } from '../holds/sample.ts';
+import { verdictWith, workWith } from './parts.ts';
 
-const WORK: Work = {
+const WORK: Work = workWith({
   protocol: 'extended',
-  frame: new Frame(Buffer.alloc(0)),
-  statements: [],
   sql: 'DROP TABLE x',
   statementName: '',
-  portal: null,
   parameterTypes: [25],
   formats: [0],
   values: [Buffer.from('17')],
-  prepared: null,
-  changes: [],
-};
-const VERDICT: Verdict = {
+});
+const VERDICT: Verdict = verdictWith({
   action: 'hold',
   rule: 'ddl',
-  message: null,
-  contact: null,
   approvals: { count: 2, groups: ['dba'], reasonRequired: true },
-  record: 'full',
-  wouldHave: null,
-};
+});
 
 function held(changes: Partial<HoldRequest['statement']> = {}, state: Hold['state'] = 'pending'): Hold {
   const plain = request({ approvals: VERDICT.approvals });

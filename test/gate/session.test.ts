@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RecordDraft } from '../../src/audit/record.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { newSessionId } from '../../src/base/ids.ts';
+import { AgentAccounts } from '../../src/gate/budget.ts';
 import type { Node } from '../../src/gate/node.ts';
 import { Session } from '../../src/gate/session.ts';
 
@@ -30,6 +32,7 @@ async function ends(): Promise<[Socket, Socket]> {
   return [socket, other];
 }
 
+const NO_LIMIT = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 const CLIENT = 'client disconnected';
 const SERVER = 'upstream closed the connection';
 
@@ -57,6 +60,10 @@ test.each([
   const node = {
     log: { append: (draft: RecordDraft) => records.push(draft), when: () => {}, close: async () => {} },
     limits: { frameBytes: 1000, backlogBytes: 1000, statements: 10, names: 10 },
+    budgets: new AgentAccounts(
+      { statement: NO_LIMIT, session: NO_LIMIT, agent: NO_LIMIT, windowMs: 1000 },
+      systemClock,
+    ),
     problem: () => {},
   } as unknown as Node;
   await new Promise<void>((resolve) => {

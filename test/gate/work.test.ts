@@ -5,19 +5,13 @@ import { Names, type Portal, type Prepared, preparedOf } from '../../src/gate/na
 import { statementsOf, workOfExecute, workOfFunctionCall, workOfQuery } from '../../src/gate/work.ts';
 import { loadParser, understand } from '../../src/sql/understand.ts';
 import { Frame } from '../../src/wire/frames.ts';
+import { portalWith } from './parts.ts';
 
 beforeAll(() => loadParser());
 
 const prepared = (sql: string): Prepared => preparedOf(sql, statementsOf(understand(sql)), []);
-const portal = (...bound: Prepared[]): Portal => ({
-  name: 'p',
-  statementName: 's',
-  prepared: bound,
-  formats: [],
-  values: [],
-  hold: false,
-  suspended: false,
-});
+const portal = (...bound: Prepared[]): Portal =>
+  portalWith({ name: 'p', statementName: 's', prepared: bound });
 const execute = (names: Names) => workOfExecute(new Frame(serialize.execute({ portal: 'p' })), names);
 const read = (statementsMax: number) => (sql: Buffer) => statementsOf(understand(sql, { statementsMax }));
 const reasons = (work: { statements: readonly { known: boolean }[] }) =>

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { psql } from '../services/psql.ts';
+import { loggedRecords } from '../services/scene.ts';
 import type { StatementCase } from '../sql/vectors.ts';
 import { Stage } from './stage.ts';
 
@@ -13,10 +14,10 @@ const cases = readFileSync(new URL('shop.jsonl', VECTORS), 'utf8')
   .trim()
   .split('\n')
   .map((line) => JSON.parse(line) as StatementCase);
-const { ids: NEEDS_MORE } = JSON.parse(readFileSync(new URL('needs-the-catalog.json', VECTORS), 'utf8')) as {
-  ids: Record<string, string>;
-};
-const answered = cases.filter(({ id }) => !Object.hasOwn(NEEDS_MORE, id));
+const { budget: BY_BUDGET, estimate: BY_ESTIMATE } = JSON.parse(
+  readFileSync(new URL('not-by-facts.json', VECTORS), 'utf8'),
+) as Record<'budget' | 'estimate', Record<string, string>>;
+const answered = cases.filter(({ id }) => !Object.hasOwn(BY_ESTIMATE, id));
 
 let stage: Stage;
 beforeAll(async () => {
@@ -30,22 +31,27 @@ async function outcomeOf({ id, sql }: StatementCase): Promise<string> {
   const connection = { ...stage.agent, env: { PGAPPNAME: id } };
   const running = psql(connection, ['-v', 'VERBOSITY=verbose', '-c', sql]);
   let ended = false;
+  let rule = '';
   const end = running.finally(() => {
     ended = true;
   });
   while (!ended) {
     const hold = (await stage.holds()).find(({ claimed }) => claimed.application_name === id);
-    if (hold !== undefined) await stage.vote(hold, 'deny', 'a test');
+    if (hold !== undefined) {
+      rule = hold.rule.name;
+      await stage.vote(hold, 'deny', 'a test');
+    }
     await Promise.race([end, new Promise((resolve) => setTimeout(resolve, 30))]);
   }
   const { code, stderr } = await end;
   const refused = /ERROR: {2}42501: denied by (alice@example\.com|rule)/.exec(stderr);
-  if (refused !== null) return refused[1] === 'rule' ? 'denied' : 'held';
+  if (refused !== null)
+    return refused[1] === 'rule' ? 'denied' : rule.startsWith('budget-') ? 'stopped' : 'held';
   // An error with a place in the server's source is the server's own, so it has been asked.
   return code === 0 || stderr.includes('LOCATION:') ? 'passed' : `failed: ${stderr}`;
 }
 
-test('every line that facts alone can answer is answered right', { timeout: 60_000 }, async () => {
+test('every line that facts or budgets can answer is answered right', { timeout: 60_000 }, async () => {
   const outcomes = new Map<string, string>();
   const queue = [...answered];
   const work = async (): Promise<void> => {
@@ -62,11 +68,21 @@ test('every line that facts alone can answer is answered right', { timeout: 60_0
         ? 'passed'
         : /standard_conforming_strings|client_encoding/.test(sql)
           ? 'denied'
-          : 'held',
+          : Object.hasOwn(BY_BUDGET, id)
+            ? 'stopped'
+            : 'held',
     ]),
   );
   expect(Object.fromEntries([...outcomes].sort())).toEqual(Object.fromEntries([...expected].sort()));
   expect(outcomes.size).toBeGreaterThan(120);
-  const stopped = new Set(answered.filter(({ expect: label }) => label === 'stop').map(({ sql }) => sql));
-  expect((await stage.ran()).filter((sql) => stopped.has(sql))).toEqual([]);
+  const notRun = answered.filter(
+    ({ id, expect: label }) => label === 'stop' && !Object.hasOwn(BY_BUDGET, id),
+  );
+  const texts = new Set(notRun.map(({ sql }) => sql));
+  expect((await stage.ran()).filter((sql) => texts.has(sql))).toEqual([]);
+  // What was stopped while it ran has sent its budget, and no more.
+  const sent = loggedRecords(stage.auditDir).filter(
+    ({ type, leaf }) => type === 'statement.outcome' && Number(leaf['rows']) >= 10_000,
+  );
+  expect(sent.map(({ leaf }) => leaf['rows'])).toEqual(Object.keys(BY_BUDGET).map(() => 10_000));
 });

@@ -25,6 +25,7 @@ export interface StageOptions {
   readonly listen?: object;
   readonly holds?: object;
   readonly limits?: object;
+  readonly budgets?: object;
   /** Of the one database, `shop`. */
   readonly target?: object;
   /** Of the proxy's process. */
@@ -71,6 +72,7 @@ export class Stage {
       rules: [`${PROJECT}/rules/default.yaml`],
       holds: { wait: '25s', waitInTransaction: '25s', ...options.holds },
       limits: { ...options.limits },
+      budgets: { ...options.budgets },
       audit: { dir: './audit' },
       http: { host: '127.0.0.1', port: 0 },
     };

@@ -9,6 +9,7 @@ import { compareStrictness, isStricterAction, strictestOf } from '../../src/rule
 import { FIELDS, VARIABLES } from '../../src/rules/variables.ts';
 import type { Action, Verdict } from '../../src/rules/verdict.ts';
 import type { Facts, Unknown } from '../../src/sql/facts.ts';
+import { verdictWith } from '../gate/parts.ts';
 import { facts, session, unknown } from './facts.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-evaluate-'));
@@ -238,6 +239,7 @@ describe('what a verdict carries', () => {
   test('message, contact, approvals of the rule', () => {
     const more = { message: 'm', contact: 'c', approvals: { count: 2, groups: ['dba'], reason: 'required' } };
     expect(judge([{ rules: [rule('a', 'hold', more)] }])).toEqual({
+      budgets: { statementRows: null, statementBytes: null },
       action: 'hold',
       rule: 'a',
       message: 'm',
@@ -365,17 +367,29 @@ describe('a verdict is remembered', () => {
   });
 });
 
-describe('one verdict for a frame', () => {
-  const verdict = (action: Action, name: string, more: Partial<Verdict> = {}): Verdict => ({
-    action,
-    rule: name,
-    message: null,
-    contact: null,
-    approvals: { count: 1, groups: [], reasonRequired: false },
-    record: 'full',
-    wouldHave: null,
-    ...more,
+describe('budgets', () => {
+  const few = { statementRows: 10 };
+  const small = { statementRows: 100, statementBytes: '1000B' };
+
+  test('of all rules that let it through, the least of each counts', () => {
+    const packs = [{ rules: [rule('a', 'allow', { budgets: few }), rule('b', 'allow', { budgets: small })] }];
+    expect(judge(packs).budgets).toEqual({ statementRows: 10, statementBytes: 1000 });
+    const frame = strictestOf([
+      verdictWith({ budgets: { statementRows: 100, statementBytes: 1000 } }),
+      verdictWith({ budgets: { statementRows: 10, statementBytes: null } }),
+    ]);
+    expect(frame.budgets).toEqual({ statementRows: 10, statementBytes: 1000 });
   });
+
+  test('are none where nothing is enforced', () => {
+    expect(judge([{ enforce: false, rules: [rule('a', 'allow', { budgets: few })] }]).budgets).toBeNull();
+    expect(judge([{ rules: [rule('a', 'allow')] }]).budgets).not.toBeNull();
+  });
+});
+
+describe('one verdict for a frame', () => {
+  const verdict = (action: Action, name: string, more: Partial<Verdict> = {}): Verdict =>
+    verdictWith({ action, rule: name, ...more });
   test('is the strictest, redacts what any redacts, and remembers what would have been stricter', () => {
     const trial = { action: 'deny', rule: 'trial' } as const;
     expect(

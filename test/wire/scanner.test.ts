@@ -21,7 +21,10 @@ const asItIs: Replace = (_, whole) => whole;
 function scanner(replace: Replace = asItIs) {
   const heard: string[] = [];
   const scanning = new ServerScanner({
-    onHeader: (tag, length) => void heard.push(`header ${tag} ${length}`),
+    onHeader: (tag, length) => {
+      heard.push(`header ${tag} ${length}`);
+      return 'pass';
+    },
     onWhole: (tag, whole) => {
       heard.push(`whole ${tag} ${whole.toString('hex')}`);
       return replace(tag, whole);
@@ -122,7 +125,7 @@ describe('ServerScanner', () => {
       frame(BACKEND.DataRow, Buffer.alloc(9)),
       frame(BACKEND.CommandComplete, Buffer.from('x\0')),
     ]);
-    const out = new ServerScanner({ onHeader: () => {}, onWhole: asItIs }).scan(chunk);
+    const out = new ServerScanner({ onHeader: () => 'pass', onWhole: asItIs }).scan(chunk);
     expect(out).toHaveLength(1);
     expect(out[0]?.buffer).toBe(chunk.buffer);
   });
@@ -167,7 +170,7 @@ describe('ServerScanner', () => {
       frame(BACKEND.DataRow, Buffer.from('row')),
     ]);
     const failing = new ServerScanner({
-      onHeader: () => {},
+      onHeader: () => 'pass',
       onWhole: () => {
         throw new CountersignError('protocol_violation', 'no more');
       },
