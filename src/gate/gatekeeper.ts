@@ -406,7 +406,7 @@ function expectedFor(work: Work, run: Run): Expected {
   return {
     kind: 'query',
     run,
-    mayCopyIn: work.statements.some((one) => !one.known || one.tags.includes('COPY')),
+    mayCopyIn: work.statements.some((one) => !one.known || one.classes.includes('import')),
   };
 }
 

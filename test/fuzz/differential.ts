@@ -92,6 +92,12 @@ function shown({ tag, bytes }: Frame, side: Side['is']): string | null {
   }
 }
 
+const READY = 'Z I';
+const timedOut = (frames: readonly string[], i: number): boolean =>
+  frames[i] === READY && /^E .*\0C57014\0/s.test(frames[i - 1] ?? '');
+/** ParseComplete, BindComplete, CloseComplete. */
+const ACKNOWLEDGED: ReadonlySet<string> = new Set(['1 ', '2 ', '3 ']);
+
 const UNTOLD = 'the answers cannot be told apart any more';
 
 /** Null: they heard the same. */
@@ -103,6 +109,13 @@ export function firstDifference(direct: readonly string[], through: readonly str
     if (other === REFUSED && REFUSED_CALL.test(one ?? '')) continue;
     // Servers differ in what they make of it; the proxy ends the session, in words of its own.
     if (other === ENDED) return null;
+    // Nothing is sent to the server for a CopyDone or CopyFail without a COPY. The server may notice at one that the time
+    // of a statement is over, and then says it is ready once for that and once for the Sync behind it.
+    if (one === READY && timedOut(direct, i - 1)) {
+      return firstDifference([...direct.slice(0, i), ...direct.slice(i + 1)], through);
+    }
+    // The server keeps these to itself until a Flush, and to the end where a Terminate comes first; the proxy has flushed.
+    if (one === undefined && ACKNOWLEDGED.has(other ?? '')) return null;
     return `frame ${i}: the server says ${JSON.stringify(one ?? 'nothing')}, the proxy ${JSON.stringify(other ?? 'nothing')}`;
   }
   return null;

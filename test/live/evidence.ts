@@ -10,6 +10,8 @@ export interface Said {
   readonly atMs: number;
   /** Of an Execute whose portal might have been bound to one of several: `sql` has them all. */
   readonly protocol?: unknown;
+  /** It says that what runs is not known: rules that hold nothing let that through too. */
+  readonly unknown?: boolean;
 }
 
 /** `role`: that of the proxy, under which nobody else may have connected to this database. */
@@ -49,8 +51,9 @@ function intentsBySession(auditDir: string): Said[][] {
 
 /** What an intent says that may run. */
 export function saidIn(record: StoredRecord): Said {
-  const { time, protocol } = record.leaf;
-  return { sql: String(openedValue(record, 'sql')), atMs: Date.parse(String(time)), protocol };
+  const { time, protocol, classes } = record.leaf;
+  const unknown = Array.isArray(classes) && classes.includes('unknown');
+  return { sql: String(openedValue(record, 'sql')), atMs: Date.parse(String(time)), protocol, unknown };
 }
 
 /**
@@ -86,9 +89,11 @@ function explains(session: readonly Said[], backend: readonly Said[]): boolean {
   return true;
 }
 
-function allows({ sql, protocol }: Said, ran: string): boolean {
+function allows({ sql, protocol, unknown }: Said, ran: string): boolean {
   if (sql === ran) return true;
   if (protocol !== 'extended') return false;
+  // An Execute of a portal that the log says was not made through us.
+  if (sql === '' && unknown === true) return true;
   // Joined as work.ts joins them.
   if (`;\n${sql};\n`.includes(`;\n${ran};\n`)) return true;
   // What SQL has made, the server shows with all of the text that made it, and we with the one statement.
