@@ -54,6 +54,7 @@ export class Account {
   /** Those that are still within the window, the oldest first. */
   #steps: Step[] = [];
   #before: Amount = { rows: 0, bytes: 0 };
+  #elsewhere: Amount = { rows: 0, bytes: 0 };
 
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
@@ -84,6 +85,17 @@ export class Account {
   spend(rows: number, bytes: number): void {
     this.#rows += rows;
     this.#bytes += bytes;
+  }
+
+  /** What another node has sent. */
+  spendElsewhere(rows: number, bytes: number): void {
+    this.#elsewhere = { rows: this.#elsewhere.rows + rows, bytes: this.#elsewhere.bytes + bytes };
+    this.spend(rows, bytes);
+  }
+
+  /** All that has ever been sent here, within the window or not. */
+  get ownTotal(): Amount {
+    return { rows: this.#rows - this.#elsewhere.rows, bytes: this.#bytes - this.#elsewhere.bytes };
   }
 
   /** A person has allowed as much again. */
@@ -121,6 +133,17 @@ export class AgentAccounts {
 
   get nowMs(): number {
     return this.#clock.monoUs() / 1000;
+  }
+
+  /** Of every agent that has an account: all that has ever been sent here. */
+  totals(): [agent: string, total: Amount][] {
+    return [...this.#accounts].map(([agent, account]) => [agent, account.ownTotal]);
+  }
+
+  spendElsewhere(agent: string, rows: number, bytes: number): void {
+    const account = this.of(agent);
+    account.moveOn(this.nowMs);
+    account.spendElsewhere(rows, bytes);
   }
 
   /** Agents come and go under names that a token gives them. */

@@ -23,6 +23,7 @@ import { Places, partyOf, Strangers } from './places.ts';
 import { type Guest, type ReceptionOptions, receive } from './reception.ts';
 import { Session } from './session.ts';
 import { closeWithin } from './source.ts';
+import { Spending } from './spending.ts';
 import type { Ignored } from './tally.ts';
 import { connectUpstream, ServerRefusal, type Upstream } from './upstream.ts';
 
@@ -69,6 +70,7 @@ export class Listener {
   readonly #negotiator: Negotiator;
   readonly #keys: CancelKeys;
   readonly #relay: CancelRelay | null;
+  readonly #spending: Spending | null;
   readonly #connections = new Set<Socket>();
   readonly #sessions = new Set<Session>();
   readonly #places = new Places();
@@ -85,6 +87,8 @@ export class Listener {
     const keys = new CancelKeys(node);
     this.#keys = keys;
     this.#relay = bus === null ? null : new CancelRelay({ keys, node, bus, count });
+    const onProblem = (error: unknown): void => options.node.problem(error, 'bus between nodes');
+    this.#spending = bus === null ? null : new Spending({ accounts: options.node.budgets, bus, onProblem });
     this.#negotiator = new Negotiator(options.tls);
     this.#strangers = new Strangers(options.limits.unauthenticated);
     this.#limitRecords = new StrangersLimitRecords(options.node);
@@ -99,7 +103,7 @@ export class Listener {
   static async open(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
     const { host, port } = options;
-    await listener.#relay?.listen();
+    await Promise.all([listener.#relay?.listen(), listener.#spending?.listen()]);
     return await new Promise((resolve, reject) => {
       listener.#server.once('error', (error: NodeJS.ErrnoException) => {
         reject(
@@ -120,6 +124,7 @@ export class Listener {
     this.#closing ??= new Promise((resolve) => {
       this.#server.close();
       this.#endSweep();
+      this.#spending?.close();
       for (const session of this.#sessions) session.shutDown(why);
       for (const socket of this.#connections) socket.destroySoon();
       if (this.#sessions.size === 0) resolve();

@@ -22,9 +22,14 @@ afterEach(async () => {
 });
 afterAll(() => Promise.all([database.close(), redis.close()]));
 
-async function startNode(node: string, holds: Record<string, unknown> = {}): Promise<RunningCountersign> {
+async function startNode(
+  node: string,
+  holds: Record<string, unknown> = {},
+  budgets: Record<string, unknown> = {},
+): Promise<RunningCountersign> {
   const config = await sceneConfig(database, {
     node,
+    budgets,
     holds: { store: 'redis', redis: redis.address.url, ...holds },
   });
   const proxy = await startCountersign(config);
@@ -64,6 +69,29 @@ describe('two nodes', () => {
     await Promise.all([east.stop(), west.stop()]);
     await expectVerified(east);
     await expectVerified(west);
+  });
+
+  test('an agent’s budget is one on both', async () => {
+    const few = { agentRows: 100 };
+    const [east, west] = await Promise.all([startNode('east', {}, few), startNode('west', {}, few)]);
+    const [there, here] = await Promise.all([connectAgent(east), connectAgent(west)]);
+    expect((await there.query('SELECT generate_series(1, 100)')).rowCount).toBe(100);
+    const approver = new Approver(west);
+    // What is sent here alone would not pass it: one row at a time, until the other has said what it sent.
+    for (let rows = 0; rows < 90; rows++) {
+      const text = `SELECT '${randomUUID()}'`;
+      const answer = here.query(text).then(
+        () => null,
+        (error: pg.DatabaseError) => error.code,
+      );
+      const held = await Promise.race([answer, approver.waiting(text)]);
+      if (held === null) continue;
+      expect(held).toMatchObject({ rule: { name: 'budget-agent' } });
+      await approver.vote(held as Awaited<ReturnType<Approver['waiting']>>, 'deny');
+      expect(await answer).toBe('42501');
+      return;
+    }
+    throw new Error('the other node never counted what this one sent');
   });
 
   test('denied through the other', async () => {
