@@ -19,6 +19,8 @@ export interface LoadedRules extends RuleSet {
   readonly warnings: readonly Problem[];
   /** Of every rule in all packs. */
   readonly names: readonly string[];
+  /** Of all packs, those included by others too. */
+  readonly rules: readonly CompiledRule[];
   explain(
     statement: Facts | Unknown,
     session: SessionVariables,
@@ -41,11 +43,13 @@ export function loadRules(files: readonly string[], nowMs: () => number = system
   if (reader.problems.length > 0) throw new ProblemsError('rules', inOrder(reader.problems));
 
   const judge = new Judge(packs, nowMs);
+  const rules = packs.flatMap((pack) => pack.rules);
   return {
     hash: hashOf(packs, reader.texts),
     files: [...reader.files],
     warnings: inOrder(reader.warnings),
-    names: packs.flatMap((pack) => pack.rules.map((rule) => rule.verdict.rule)),
+    names: rules.map((rule) => rule.verdict.rule),
+    rules,
     judge: (statement, session) => judge.judge(statement, session),
     explain: (statement, session) => judge.explain(statement, session),
   };
