@@ -148,12 +148,13 @@ test('what the record cannot say is counted and not judged', async () => {
 
 test('what the gate could not understand is judged as not understood, though its text could be', async () => {
   const dir = await logOf([
+    { sql: 'SELECT 1', verdict: 'hold', rule: 'strict' },
     { sql: 'SELECT 1', classes: ['unknown'], verdict: 'hold', rule: 'not-understood' },
   ]);
   expect(await json(dir)).toMatchObject({
-    judged: 1,
+    judged: 2,
     judged_as_not_understood: 1,
-    newly_let_go: { count: 0 },
+    newly_let_go: { count: 1, by_rule: { strict: 1 } },
   });
 });
 

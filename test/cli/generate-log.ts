@@ -47,7 +47,10 @@ const sessions = who.map((each, i) => {
 });
 for (let i = 0; i < Number(count); i++) {
   const pick = i % 4 === 3 ? UNLIKE : null;
-  const sql = pick === null ? (REPEATED[(i >> 2) % REPEATED.length] ?? '') : (pick[i % pick.length] ?? String)(i);
+  const sql =
+    pick === null
+      ? (REPEATED[(i >> 2) % REPEATED.length] ?? '')
+      : (pick[(i >> 2) % pick.length] ?? String)(i);
   const understood = understand(sql);
   const facts = understood.known ? understood.statements : [];
   const speaker = { session: sessions[i % AGENTS] as SessionId, who: who[i % AGENTS] ?? WHO };
