@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   approve: async () => (await import('./approve.ts')).approveCommand(terminal),
   deny: async () => (await import('./deny.ts')).denyCommand(terminal),
   watch: async () => (await import('./watch.ts')).watchCommand(terminal),
+  schema: async () => (await import('./schema.ts')).schemaCommand(),
   rules: async () => (await import('./rules.ts')).rulesCommand(terminal),
   audit: async () => (await import('./audit.ts')).auditCommand(terminal),
   keygen: async () => (await import('./keygen.ts')).keygenCommand(),
