@@ -15,6 +15,8 @@ import type { Action, RuleSet, SessionVariables, Verdict } from './verdict.ts';
 export interface LoadedRules extends RuleSet {
   /** Every file that was read, those included by others too. */
   readonly files: readonly string[];
+  /** Each of them → SHA-256 of its bytes as they were read. */
+  readonly sources: ReadonlyMap<string, string>;
   /** Nothing that stops a start, but nothing an operator can have meant. */
   readonly warnings: readonly Problem[];
   /** Of every rule in all packs. */
@@ -47,6 +49,7 @@ export function loadRules(files: readonly string[], nowMs: () => number = system
   return {
     hash: hashOf(packs, reader.texts),
     files: [...reader.files],
+    sources: reader.sources,
     warnings: inOrder(reader.warnings),
     names: rules.map((rule) => rule.verdict.rule),
     rules,
@@ -59,6 +62,7 @@ class Reader {
   readonly problems: Problem[] = [];
   readonly warnings: Problem[] = [];
   readonly files = new Set<string>();
+  readonly sources = new Map<string, string>();
   readonly texts = new Map<CompiledRule, RuleText>();
   /** Rule name → where it was defined first. */
   readonly #names = new Map<string, Problem>();
@@ -70,6 +74,7 @@ class Reader {
       this.problems.push(source);
       return null;
     }
+    this.sources.set(file, source.sha256);
     if (source.problems.length > 0) {
       this.problems.push(...source.problems);
       return null;
