@@ -7,6 +7,7 @@ import { opened } from './commitment.ts';
 import { listSegments, readLines, type Segment } from './segments.ts';
 
 const FOLLOW_MS = 200;
+const PROGRESS_LINES = 10_000;
 const RECORD_START = Buffer.from('{"leaf":');
 
 export interface StoredRecord {
@@ -95,6 +96,35 @@ export async function* follow(
     } catch {
       return;
     }
+  }
+}
+
+/**
+ * Every record of these types, oldest first, one at a time. The others are told apart by their bytes and not parsed.
+ * `onProgress`: bytes read and bytes in all, now and then.
+ */
+export function* readAll(
+  dir: string,
+  types: readonly string[],
+  onProgress: (read: number, all: number) => void = () => {},
+): Generator<StoredRecord, void, undefined> {
+  // Within a JSON string a quote is escaped, so that no text of an agent can look like this.
+  const marks = types.map((type) => Buffer.from(`"type":"${type}"`));
+  const segments = listSegments(dir);
+  const all = segments.reduce((sum, { path }) => sum + statSync(path).size, 0);
+  let before = 0;
+  let lines = 0;
+  for (const { path } of segments) {
+    let end = 0;
+    for (const raw of readLines(path)) {
+      if (!raw.ended) break;
+      end = raw.offset + raw.bytes.length + 1;
+      if (++lines % PROGRESS_LINES === 0) onProgress(before + end, all);
+      if (!marks.some((mark) => raw.bytes.includes(mark))) continue;
+      const record = parseStored(raw.bytes);
+      if (record !== null && types.includes(String(record.leaf['type']))) yield record;
+    }
+    before += end;
   }
 }
 

@@ -25,8 +25,10 @@ const loose = (value: unknown): unknown => {
 export const integer = (min: number, max: number) => z.preprocess(loose, z.int().min(min).max(max));
 export const flag = z.preprocess(loose, z.boolean());
 
+// What a pattern of JSON Schema can say of it, for editors; the transform says the rest.
 export const duration = z
   .string('must be a duration such as 300ms, 45s or 30m')
+  .meta({ pattern: '^[0-9]{1,15}(ms|s|m|h|d)$', examples: ['300ms', '45s', '30m'] })
   .transform((text, context) => {
     const ms = parseDurationMs(text);
     if (ms === null) {
@@ -36,14 +38,17 @@ export const duration = z
     return ms;
   });
 
-export const size = z.string('must be a size such as 512B, 64KiB or 10MiB').transform((text, context) => {
-  const bytes = parseSizeBytes(text);
-  if (bytes === null) {
-    context.addIssue('must be a size such as 512B, 64KiB or 10MiB, more than nothing');
-    return z.NEVER;
-  }
-  return bytes;
-});
+export const size = z
+  .string('must be a size such as 512B, 64KiB or 10MiB')
+  .meta({ pattern: '^[0-9]{1,15}(B|KiB|MiB|GiB)$', examples: ['512B', '64KiB', '10MiB'] })
+  .transform((text, context) => {
+    const bytes = parseSizeBytes(text);
+    if (bytes === null) {
+      context.addIssue('must be a size such as 512B, 64KiB or 10MiB, more than nothing');
+      return z.NEVER;
+    }
+    return bytes;
+  });
 
 /** `agents[0].scram`, as in the file. */
 export function formatPath(path: Path): string {

@@ -1,5 +1,6 @@
 // YAML files that operators write, read with the position of every value kept, and with YAML's traps closed: one
 // document, UTF-8, no aliases (they multiply), no tags, no duplicate keys, and `no` is a word, not false (YAML 1.2).
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
   type Document,
@@ -39,12 +40,15 @@ export function fileFailure(error: unknown): string {
 export class YamlFile {
   readonly file: string;
   readonly problems: Problem[] = [];
+  /** Of the file's bytes, in hex: whoever looks at the file later sees by it whether it is still what was read. */
+  readonly sha256: string;
   readonly #text: string;
   readonly #lines: LineCounter;
   readonly #document: Document;
 
-  constructor(file: string, text: string) {
+  constructor(file: string, text: string, sha256: string) {
     this.file = file;
+    this.sha256 = sha256;
     this.#text = text;
     this.#lines = new LineCounter();
     this.#document = parseDocument(text, {
@@ -163,6 +167,10 @@ export class YamlFile {
   }
 }
 
+export function sha256Of(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
 /** Reads `file`, lets `prepare` see its text first; a problem instead when there is no text to be had from it. */
 export function readYaml(file: string, prepare = (text: string): string => text): YamlFile | Problem {
   const whole = (message: string): Problem => ({ file, line: null, column: null, message, excerpt: null });
@@ -179,5 +187,5 @@ export function readYaml(file: string, prepare = (text: string): string => text)
   } catch {
     return whole('is not UTF-8 text');
   }
-  return new YamlFile(file, prepare(text));
+  return new YamlFile(file, prepare(text), sha256Of(bytes));
 }

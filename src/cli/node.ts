@@ -33,6 +33,8 @@ const SWEEP_MS = 1_000;
 export interface RunningNode {
   readonly listen: { readonly host: string; readonly port: number };
   readonly http: { readonly address: string; readonly port: number };
+  /** Those that the next statement is judged by. */
+  rules(): LoadedRules;
   /** Loads the rule files again. A broken file changes nothing and is thrown as ProblemsError. */
   reloadRules(): LoadedRules;
   /** Ends every session, tells each `why`, and closes the log last. */
@@ -186,6 +188,7 @@ export async function startNode(
     return {
       listen: listener.address,
       http: { address: http.address, port: http.port },
+      rules: () => rules,
       reloadRules() {
         rules = loadRules(config.rules);
         recordRules();

@@ -1,6 +1,5 @@
 // `countersign rules …`: try rules out before they decide anything. `explain` says what the rules make of a statement,
-// `test` runs case files.
-import { fileURLToPath } from 'node:url';
+// `test` runs case files, `backtest` (a file of its own) a log.
 import { Command } from 'commander';
 import { CountersignError } from '../base/errors.ts';
 import { formatProblem } from '../base/problem.ts';
@@ -9,9 +8,9 @@ import type { Answer } from '../rules/evaluate.ts';
 import { loadRules } from '../rules/load.ts';
 import type { Facts, Unknown } from '../sql/facts.ts';
 import { loadParser, understand } from '../sql/understand.ts';
-
-/** The one that ships with this installation, wherever the command is run. */
-const DEFAULT_PACK = fileURLToPath(new URL('../../rules/default.yaml', import.meta.url));
+import { backtestCommand } from './backtest.ts';
+import { DEFAULT_PACK, several } from './rule-files.ts';
+import { processTerminal, type Terminal } from './terminal.ts';
 
 interface ExplainOptions {
   readonly rules: readonly string[];
@@ -20,9 +19,7 @@ interface ExplainOptions {
   readonly database: string;
 }
 
-const several = (value: string, previous: readonly string[] = []): readonly string[] => [...previous, value];
-
-export function rulesCommand(): Command {
+export function rulesCommand(terminal: Terminal = processTerminal()): Command {
   const command = new Command('rules').description('try rules out before they decide anything');
   command
     .command('explain')
@@ -57,6 +54,7 @@ export function rulesCommand(): Command {
       }
       if (failed > 0) throw new CountersignError('denied', `${failed} of ${count} cases failed`);
     });
+  command.addCommand(backtestCommand(terminal));
   return command;
 }
 

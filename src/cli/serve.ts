@@ -1,11 +1,13 @@
 // `countersign serve`: runs a node until it is told to stop. SIGTERM and SIGINT end it in good order, SIGHUP loads the
-// rules again. On standard output one line of JSON when it is ready; everything else goes to standard error.
+// rules again, and so does a change of their files. On standard output one line of JSON when it is ready; everything else goes to standard error.
 import { Command } from 'commander';
 import { type Logger, pino } from 'pino';
 import { CountersignError } from '../base/errors.ts';
 import { formatProblem, ProblemsError } from '../base/problem.ts';
 import { loadConfig } from '../config.ts';
+import type { LoadedRules } from '../rules/load.ts';
 import type { RunningNode } from './node.ts';
+import { RuleFiles } from './rule-watch.ts';
 import { version } from './version.ts';
 
 /** How long sessions may take to end before the process does. */
@@ -16,7 +18,8 @@ export function serveCommand(): Command {
     .description('run the proxy')
     .option('-c, --config <file>', 'the config file', 'countersign.yaml')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'info')
-    .action(async (options: { config: string; logLevel: string }) => {
+    .option('--no-watch', 'load the rules again on SIGHUP only, not when their files change')
+    .action(async (options: { config: string; logLevel: string; watch: boolean }) => {
       const logger = operatorLog(options.logLevel);
       const config = loadConfig(options.config);
       for (const warning of config.warnings) logger.warn(formatProblem(warning));
@@ -27,8 +30,14 @@ export function serveCommand(): Command {
       // Not before the config is known to be good: it takes as long to load as all the rest.
       const { startNode } = await import('./node.ts');
       const node = await startNode(config, { version, logger, onLogFailure: failed });
+      warnOf(node.rules(), logger);
+      const reloading = new RuleFiles(
+        () => node.rules().sources,
+        () => reload(node, logger),
+      );
       // Before anyone is told that we are there: a signal must find its handler.
-      process.on('SIGHUP', () => reload(node, logger));
+      process.on('SIGHUP', () => reloading.reload());
+      if (options.watch) reloading.watch();
       const stopped = stopSignal();
       process.stdout.write(`${JSON.stringify({ ready: true, listen: node.listen, http: node.http })}\n`);
 
@@ -57,6 +66,7 @@ function reload(node: RunningNode, logger: Logger): void {
   try {
     const rules = node.reloadRules();
     logger.info({ rules: rules.hash, files: rules.files }, 'rules loaded');
+    warnOf(rules, logger);
   } catch (error) {
     if (!(error instanceof ProblemsError)) throw error;
     logger.error(
@@ -64,6 +74,10 @@ function reload(node: RunningNode, logger: Logger): void {
       'the new rules are not used; the old ones stay',
     );
   }
+}
+
+function warnOf(rules: LoadedRules, logger: Logger): void {
+  for (const warning of rules.warnings) logger.warn(formatProblem(warning));
 }
 
 function stopSignal(): Promise<null> {

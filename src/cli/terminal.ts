@@ -11,6 +11,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Standard output is a person's terminal. */
   readonly tty: boolean;
+  /** Standard error is: there may be a progress line. */
+  readonly errTty: boolean;
   readonly columns: number;
   readonly colour: boolean;
   /** Calls `stop` at Ctrl-C until the returned function is called. */
@@ -29,6 +31,7 @@ export function processTerminal(): Terminal {
     err: (text) => void stderr.write(text),
     env,
     tty,
+    errTty: stderr.isTTY === true,
     columns: Math.max(MIN_COLUMNS, (tty && stdout.columns) || DEFAULT_COLUMNS),
     // https://no-color.org: present and not empty.
     colour: tty && !env['NO_COLOR'] && env['TERM'] !== 'dumb',

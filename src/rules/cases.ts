@@ -27,7 +27,7 @@ const sessionSchema = strict({
   purpose: z.string(),
 }).partial();
 
-const casesSchema = strict({
+export const casesSchema = strict({
   version: z.literal(1),
   description: z.string().optional(),
   /** The packs under test, beside the case file. */

@@ -19,8 +19,8 @@ export interface Fault {
 }
 
 export interface Condition {
-  /** The variables that it names. */
-  readonly uses: ReadonlySet<string>;
+  /** What it looks at, as it is written: `statement.classes`, `session.agent`; a variable alone where the whole of it is. */
+  readonly looksAt: ReadonlySet<string>;
   /** Says false whatever the statement and session are. */
   readonly neverTrue: boolean;
   /** true or false; a string, saying why, when it cannot be told. */
@@ -59,8 +59,7 @@ export function compileCondition(source: string): Condition | Fault[] {
       return error instanceof EvaluationError ? error.summary : 'it failed';
     }
   };
-  const uses = new Set(nodes.flatMap((node) => (node.op === 'id' ? [node.args] : [])));
-  return { uses, neverTrue: isNeverTrue(run.ast, environment), matches };
+  return { looksAt: new Set(paths(run.ast)), neverTrue: isNeverTrue(run.ast, environment), matches };
 }
 
 function faultOf(error: unknown): Fault {
@@ -94,6 +93,19 @@ function* walk(value: unknown): Generator<ASTNode> {
   } else if (isNode(value)) {
     yield value;
     yield* walk(value.args);
+  }
+}
+
+function* paths(value: unknown): Generator<string> {
+  if (Array.isArray(value)) {
+    for (const item of value) yield* paths(item);
+  } else if (isNode(value)) {
+    if (value.op === 'id') {
+      if (Object.hasOwn(VARIABLES, value.args)) yield value.args;
+    } else if (value.op === '.' && value.args[0].op === 'id') {
+      const [of, field] = value.args;
+      if (Object.hasOwn(VARIABLES, of.args)) yield `${of.args}.${field}`;
+    } else yield* paths(value.args);
   }
 }
 

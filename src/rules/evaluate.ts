@@ -81,7 +81,7 @@ export class Judge {
     this.#nowMs = nowMs;
     const looksElsewhere = packs.some((pack) =>
       pack.rules.some(({ condition }) =>
-        ['session', 'claimed', 'time'].some((name) => condition.uses.has(name)),
+        [...condition.looksAt].some((path) => path.split('.', 1)[0] !== 'statement'),
       ),
     );
     this.#known = looksElsewhere ? null : new WeakMap();

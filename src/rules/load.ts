@@ -15,10 +15,14 @@ import type { Action, RuleSet, SessionVariables, Verdict } from './verdict.ts';
 export interface LoadedRules extends RuleSet {
   /** Every file that was read, those included by others too. */
   readonly files: readonly string[];
+  /** Each of them → SHA-256 of its bytes as they were read. */
+  readonly sources: ReadonlyMap<string, string>;
   /** Nothing that stops a start, but nothing an operator can have meant. */
   readonly warnings: readonly Problem[];
   /** Of every rule in all packs. */
   readonly names: readonly string[];
+  /** Of all packs, those included by others too. */
+  readonly rules: readonly CompiledRule[];
   explain(
     statement: Facts | Unknown,
     session: SessionVariables,
@@ -41,11 +45,14 @@ export function loadRules(files: readonly string[], nowMs: () => number = system
   if (reader.problems.length > 0) throw new ProblemsError('rules', inOrder(reader.problems));
 
   const judge = new Judge(packs, nowMs);
+  const rules = packs.flatMap((pack) => pack.rules);
   return {
     hash: hashOf(packs, reader.texts),
     files: [...reader.files],
+    sources: reader.sources,
     warnings: inOrder(reader.warnings),
-    names: packs.flatMap((pack) => pack.rules.map((rule) => rule.verdict.rule)),
+    names: rules.map((rule) => rule.verdict.rule),
+    rules,
     judge: (statement, session) => judge.judge(statement, session),
     explain: (statement, session) => judge.explain(statement, session),
   };
@@ -55,6 +62,7 @@ class Reader {
   readonly problems: Problem[] = [];
   readonly warnings: Problem[] = [];
   readonly files = new Set<string>();
+  readonly sources = new Map<string, string>();
   readonly texts = new Map<CompiledRule, RuleText>();
   /** Rule name → where it was defined first. */
   readonly #names = new Map<string, Problem>();
@@ -66,6 +74,7 @@ class Reader {
       this.problems.push(source);
       return null;
     }
+    this.sources.set(file, source.sha256);
     if (source.problems.length > 0) {
       this.problems.push(...source.problems);
       return null;

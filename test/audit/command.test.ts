@@ -26,6 +26,7 @@ async function audit(...words: string[]): Promise<{ text: string; exitCode: numb
     err: () => {},
     env: {},
     tty: false,
+    errTty: false,
     columns: 80,
     colour: false,
     onInterrupt: () => () => {},

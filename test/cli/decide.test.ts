@@ -21,6 +21,7 @@ class Screen implements Terminal {
   stderr = '';
   readonly env: Record<string, string>;
   tty = false;
+  readonly errTty = false;
   columns = 80;
   colour = false;
   interrupt: (() => void) | null = null;

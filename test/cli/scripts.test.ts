@@ -155,7 +155,10 @@ describe('serve', () => {
     const rules = (action: string): string =>
       `version: 1\ndefault: ${action}\nrules:\n  - { name: ones, when: '"session" in statement.classes', action: allow }\n`;
     writeFileSync(file, rules('allow'));
-    const proxy = await startCountersign(await sceneConfig(database, { rules: ['rules.yaml'] }), { folder });
+    const proxy = await startCountersign(await sceneConfig(database, { rules: ['rules.yaml'] }), {
+      folder,
+      args: ['--no-watch'],
+    });
     const agent = await connectAgent(proxy);
     await agent.query('SELECT 1');
 

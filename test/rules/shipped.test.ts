@@ -1,12 +1,16 @@
 // The case files that ship beside the packs, from SQL to verdict: what `countersign rules test` runs.
+import { readdirSync } from 'node:fs';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { CountersignError } from '../../src/base/errors.ts';
 import { formatProblem } from '../../src/base/problem.ts';
 import { rulesCommand } from '../../src/cli/rules.ts';
 import { runCases } from '../../src/rules/cases.ts';
+import { loadRules } from '../../src/rules/load.ts';
 import { loadParser, understand } from '../../src/sql/understand.ts';
 
-const SHIPPED = ['rules/default.cases.yaml', 'rules/observe.cases.yaml'];
+const FILES = readdirSync('rules').map((name) => `rules/${name}`);
+const SHIPPED = FILES.filter((file) => file.endsWith('.cases.yaml'));
+const PACKS = FILES.filter((file) => !SHIPPED.includes(file));
 
 beforeAll(loadParser);
 afterEach(() => vi.restoreAllMocks());
@@ -16,6 +20,22 @@ test.each(SHIPPED)('%s', (file) => {
   expect(failures.map(formatProblem)).toEqual([]);
   expect(untested).toEqual([]);
   expect(count).toBeGreaterThan(10);
+});
+
+test.each(PACKS)('%s loads without a warning and has its cases beside it', (file) => {
+  expect(loadRules([file]).warnings).toEqual([]);
+  expect(SHIPPED).toContain(file.replace('.yaml', '.cases.yaml'));
+});
+
+// Two packs that agreed on each other's cases would be one pack.
+test.each([
+  ['strict', 'default', 30],
+  ['strict', 'migrations', 30],
+  ['migrations', 'default', 25],
+  ['migrations', 'strict', 40],
+])('the cases of %s would notice %s in its place', (cases, pack, least) => {
+  const { failures } = runCases(`rules/${cases}.cases.yaml`, understand, [`rules/${pack}.yaml`]);
+  expect(failures.filter(({ message }) => message.includes('expected')).length).toBeGreaterThan(least);
 });
 
 test('the cases of the default pack would notice another pack', () => {
