@@ -80,6 +80,7 @@ export interface Config {
     readonly grantMs: number;
     readonly noticeMs: number;
   };
+  readonly catalog: { readonly maxAgeMs: number };
   readonly audit: {
     /** Absolute path. */
     readonly dir: string;

@@ -146,6 +146,11 @@ const limits = strict({
   prepared: bytes('128MiB'),
 });
 
+const catalog = strict({
+  /** Nothing is judged by what the database's catalog was longer ago than this. */
+  maxAge: milliseconds('30s'),
+});
+
 export const configSchema = strict({
   node: name.optional(),
   listen: listen.prefault({}),
@@ -157,6 +162,7 @@ export const configSchema = strict({
   approvers: z.array(approver).default([]),
   rules: strings.min(1),
   holds: holds.prefault({}),
+  catalog: catalog.prefault({}),
   audit: audit.prefault({}),
   budgets: budgets.optional(),
   notify: z.array(notify).default([]),

@@ -14,6 +14,7 @@ import type { Following } from './following.ts';
 import { judge } from './judge.ts';
 import { mayHideASetting } from './lexing.ts';
 import { recordLimit } from './limit-record.ts';
+import { LookingUp } from './looking-up.ts';
 import { type NameChange, type Portal, preparedOf } from './names.ts';
 import type { Node } from './node.ts';
 import type { Outbox } from './outbox.ts';
@@ -53,6 +54,7 @@ export class Gatekeeper implements Gate {
   readonly #options: GatekeeperOptions;
   readonly #following: Following;
   readonly #outbox: Outbox;
+  readonly #lookingUp: LookingUp;
   #closed = false;
   #onSettled: ((alive: boolean) => void) | null = null;
 
@@ -60,6 +62,8 @@ export class Gatekeeper implements Gate {
     this.#options = options;
     this.#following = options.following;
     this.#outbox = options.outbox;
+    const { database, role } = options.following.variables;
+    this.#lookingUp = new LookingUp(options.node.catalogs.get(database) ?? null, options.following, role);
   }
 
   get backlogBytes(): number {
@@ -116,6 +120,7 @@ export class Gatekeeper implements Gate {
 
   /** To be called whenever the server has said something. */
   answered(): void {
+    this.#lookingUp.answered();
     if (this.#onSettled === null || !this.#knowing) return;
     const resolve = this.#onSettled;
     this.#onSettled = null;
@@ -125,6 +130,7 @@ export class Gatekeeper implements Gate {
   /** The session has ended: nothing goes to the server any more. */
   close(): void {
     this.#closed = true;
+    this.#lookingUp.ended();
     this.#onSettled?.(false);
     this.#outbox.close();
   }
@@ -146,10 +152,12 @@ export class Gatekeeper implements Gate {
       hold: false,
       suspended: false,
     };
-    const planned = workOfBind(frame, portal);
-    if (planned !== null) {
-      const verdict = this.judge(planned);
-      if (verdict.action !== 'allow') return this.refuse(planned, verdict, IN_PLANNING, null);
+    const planned = this.#lookingUp.plannedBy(portal);
+    if (planned === null) return this.#afterLookingUp(portal, () => this.#bind(frame));
+    if (planned.length > 0) {
+      const work = workOfBind(frame, portal, planned);
+      const verdict = this.judge(work);
+      if (verdict.action !== 'allow') return this.refuse(work, verdict, IN_PLANNING, null);
     }
     this.#sendNaming(frame, 'bind', { kind: 'portal', name, portal });
   }
@@ -181,12 +189,19 @@ export class Gatekeeper implements Gate {
     });
   }
 
-  /** Takes no further frame before the server has answered what it was sent, then does this. */
-  #afterAnswers(work: () => void): void {
+  #afterLookingUp({ prepared }: Portal, work: () => void): void {
+    const statements = prepared.flatMap((candidate) => candidate.statements);
+    this.#afterAnswers(work, () => this.#lookingUp.refresh(statements));
+  }
+
+  /** Takes no further frame before the server has answered what it was sent, and `more`, then does this. */
+  #afterAnswers(work: () => void, more: () => Promise<void> = async () => {}): void {
     const wait = async (): Promise<void> => {
       this.pause();
       this.awaitsAnswers = true;
-      const alive = await this.settled();
+      const settled = await this.settled();
+      if (settled) await more();
+      const alive = settled && !this.#closed;
       this.awaitsAnswers = false;
       this.paused = false;
       if (alive) work();
@@ -244,6 +259,15 @@ export class Gatekeeper implements Gate {
 
   // — What admit.ts asks for ———————————————————————————————————————————————————————————————————————————
 
+  resolved(work: Work): Work | null {
+    return this.#lookingUp.resolved(work);
+  }
+
+  async resolvedAnew(work: Work): Promise<Work | null> {
+    const resolved = await this.#lookingUp.resolvedAnew(work);
+    return this.#closed ? null : resolved;
+  }
+
   judge(work: Work): Verdict {
     return judge(work, this.#options.node.rules(), this.#following.variables, this.#following.misreading);
   }
@@ -263,6 +287,7 @@ export class Gatekeeper implements Gate {
       tags: [],
       sqlstate: null,
     };
+    this.#lookingUp.sent(work);
     this.#following.expect(expectedFor(work, run));
     if (hold !== null && mayHideASetting(work)) this.#following.settingsDoubtful = true;
     this.#outbox.push(work.frame, hold === null ? barrierFor(work) : 'durable');

@@ -58,6 +58,7 @@ test.each([
     log: { append: (draft: RecordDraft) => records.push(draft), when: () => {}, close: async () => {} },
     limits: { frameBytes: 1000, backlogBytes: 1000, statements: 10, names: 10 },
     problem: () => {},
+    catalogs: new Map(),
   } as unknown as Node;
   await new Promise<void>((resolve) => {
     new Session({
