@@ -81,6 +81,7 @@ export interface Config {
     readonly grantMs: number;
     readonly noticeMs: number;
   };
+  readonly catalog: { readonly maxAgeMs: number };
   readonly audit: {
     /** Absolute path. */
     readonly dir: string;

@@ -10,8 +10,10 @@ import { randomSecret } from '../base/ids.ts';
 import type { Config, DatabaseConfig } from '../config.ts';
 import { AgentAccounts } from '../gate/budget.ts';
 import { Listener } from '../gate/listen.ts';
+import { LiveCatalog } from '../gate/live-catalog.ts';
 import { plaintextFor } from '../gate/plaintext.ts';
 import { recordHoldChange } from '../gate/recording.ts';
+import { Scout } from '../gate/scout.ts';
 import { Tally } from '../gate/tally.ts';
 import type { DatabaseTarget } from '../gate/upstream.ts';
 import type { HoldStore } from '../holds/hold.ts';
@@ -125,6 +127,15 @@ export async function startNode(
     const ignored = new Tally((counts) => logger.info({ counts }, 'ignored since the start'));
     closers.push(async () => ignored.close());
 
+    const scouts = new Map([...config.databases].map(([name, one]) => [name, new Scout(targetOf(one))]));
+    closers.push(async () => {
+      for (const scout of scouts.values()) scout.close();
+    });
+    const catalogs = openCatalogs(scouts, config.catalog.maxAgeMs, logger);
+    closers.push(async () => {
+      for (const catalog of catalogs.values()) catalog.close();
+    });
+
     const { limits, holds } = config;
     const tls = listenerTls(config);
     const perAgent = new Map(config.agents.map(({ name, maxSessions }) => [name, maxSessions]));
@@ -147,6 +158,7 @@ export async function startNode(
         },
         budgets: new AgentAccounts(config.budgets, systemClock),
         bindingKey: randomSecret(32),
+        catalogs,
         rules: () => rules,
         urlOf: (hold) => `${config.http.publicUrl}/v1/holds/${hold.request.id}`,
         background(work, what) {
@@ -221,6 +233,25 @@ function openBus(config: Config, problem: (error: unknown, what: string) => void
   const { store, redis } = config.holds;
   if (store === 'memory' || redis === null) return null;
   return new RedisBus({ url: redis.reveal(), onProblem: (error) => problem(error, 'bus between nodes') });
+}
+
+/** Read in the background, so that the first statement rarely waits. */
+function openCatalogs(
+  scouts: ReadonlyMap<string, Scout>,
+  maxAgeMs: number,
+  logger: Logger,
+): ReadonlyMap<string, LiveCatalog> {
+  const open = ([database, scout]: [string, Scout]): [string, LiveCatalog] => {
+    const onUnreadable = (error: unknown): void =>
+      logger.warn(
+        { err: error, database },
+        'the catalog cannot be read: functions of users are held, views are not looked into',
+      );
+    const catalog = new LiveCatalog({ scout, maxAgeMs, onUnreadable });
+    catalog.changed();
+    return [database, catalog];
+  };
+  return new Map([...scouts].map(open));
 }
 
 /** Returns what stops it. */

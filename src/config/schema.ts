@@ -149,6 +149,11 @@ const limits = strict({
   prepared: bytes('128MiB'),
 });
 
+const catalog = strict({
+  /** Nothing is judged by what the database's catalog was longer ago than this. */
+  maxAge: milliseconds('30s'),
+});
+
 export const configSchema = strict({
   node: name.optional(),
   listen: listen.prefault({}),
@@ -160,6 +165,7 @@ export const configSchema = strict({
   approvers: z.array(approver).default([]),
   rules: strings.min(1),
   holds: holds.prefault({}),
+  catalog: catalog.prefault({}),
   audit: audit.prefault({}),
   budgets: budgets.prefault({}),
   notify: z.array(notify).default([]),

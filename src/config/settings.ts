@@ -38,6 +38,7 @@ export function configOf(text: ConfigText, file: string, check: References): Con
     approvers: approversOf(text.approvers, check),
     rules: text.rules.map((rule) => check.rules(rule)),
     holds: holdsOf(text.holds, check),
+    catalog: { maxAgeMs: text.catalog.maxAge },
     audit: {
       dir: check.path(text.audit.dir),
       key: check.optionalSecret(['audit', 'key'], text.audit.key),

@@ -15,6 +15,7 @@ import type { Following } from './following.ts';
 import { judge } from './judge.ts';
 import { mayHideASetting } from './lexing.ts';
 import { recordLimit } from './limit-record.ts';
+import { LookingUp } from './looking-up.ts';
 import { type NameChange, type Portal, preparedOf } from './names.ts';
 import type { Node } from './node.ts';
 import type { Outbox } from './outbox.ts';
@@ -54,6 +55,7 @@ export class Gatekeeper implements Gate {
   readonly #options: GatekeeperOptions;
   readonly #following: Following;
   readonly #outbox: Outbox;
+  readonly #lookingUp: LookingUp;
   #closed = false;
   /** Nothing but reads has been sent in the implicit transaction block that is under way. */
   #onlyRead = true;
@@ -63,6 +65,8 @@ export class Gatekeeper implements Gate {
     this.#options = options;
     this.#following = options.following;
     this.#outbox = options.outbox;
+    const { database, role } = options.following.variables;
+    this.#lookingUp = new LookingUp(options.node.catalogs.get(database) ?? null, options.following, role);
   }
 
   get backlogBytes(): number {
@@ -119,6 +123,7 @@ export class Gatekeeper implements Gate {
 
   /** To be called whenever the server has said something. */
   answered(): void {
+    this.#lookingUp.answered();
     if (this.#onSettled === null || !this.#knowing) return;
     const resolve = this.#onSettled;
     this.#onSettled = null;
@@ -128,6 +133,7 @@ export class Gatekeeper implements Gate {
   /** The session has ended: nothing goes to the server any more. */
   close(): void {
     this.#closed = true;
+    this.#lookingUp.ended();
     this.#onSettled?.(false);
     this.#outbox.close();
   }
@@ -150,10 +156,12 @@ export class Gatekeeper implements Gate {
       spent: nothingSpent(),
       suspended: false,
     };
-    const planned = workOfBind(frame, portal);
-    if (planned !== null) {
-      const verdict = this.judge(planned);
-      if (verdict.action !== 'allow') return this.refuse(planned, verdict, IN_PLANNING, null);
+    const planned = this.#lookingUp.plannedBy(portal);
+    if (planned === null) return this.#afterLookingUp(portal, () => this.#bind(frame));
+    if (planned.length > 0) {
+      const work = workOfBind(frame, portal, planned);
+      const verdict = this.judge(work);
+      if (verdict.action !== 'allow') return this.refuse(work, verdict, IN_PLANNING, null);
     }
     this.#sendNaming(frame, 'bind', { kind: 'portal', name, portal });
   }
@@ -185,12 +193,19 @@ export class Gatekeeper implements Gate {
     });
   }
 
-  /** Takes no further frame before the server has answered what it was sent, then does this. */
-  #afterAnswers(work: () => void): void {
+  #afterLookingUp({ prepared }: Portal, work: () => void): void {
+    const statements = prepared.flatMap((candidate) => candidate.statements);
+    this.#afterAnswers(work, () => this.#lookingUp.refresh(statements));
+  }
+
+  /** Takes no further frame before the server has answered what it was sent, and `more`, then does this. */
+  #afterAnswers(work: () => void, more: () => Promise<void> = async () => {}): void {
     const wait = async (): Promise<void> => {
       this.pause();
       this.awaitsAnswers = true;
-      const alive = await this.settled();
+      const settled = await this.settled();
+      if (settled) await more();
+      const alive = settled && !this.#closed;
       this.awaitsAnswers = false;
       this.paused = false;
       if (alive) work();
@@ -248,6 +263,15 @@ export class Gatekeeper implements Gate {
 
   // — What admit.ts asks for ———————————————————————————————————————————————————————————————————————————
 
+  resolved(work: Work): Work | null {
+    return this.#lookingUp.resolved(work);
+  }
+
+  async resolvedAnew(work: Work): Promise<Work | null> {
+    const resolved = await this.#lookingUp.resolvedAnew(work);
+    return this.#closed ? null : resolved;
+  }
+
   judge(work: Work): Verdict {
     return judge(work, this.#options.node.rules(), this.#following.variables, this.#following.misreading);
   }
@@ -273,6 +297,7 @@ export class Gatekeeper implements Gate {
       tags: [],
       sqlstate: null,
     };
+    this.#lookingUp.sent(work);
     this.#following.expect(expectedFor(work, run));
     if (hold !== null && mayHideASetting(work)) this.#following.settingsDoubtful = true;
     this.#outbox.push(work.frame, hold === null ? barrierFor(work) : 'durable');

@@ -5,7 +5,6 @@
 import type { Intent } from '../audit/intent.ts';
 import type { Verdict } from '../rules/verdict.ts';
 import type { Facts, Unknown } from '../sql/facts.ts';
-import { runsInPlanning } from '../sql/functions.ts';
 import type { Bind } from '../wire/frontend.ts';
 import { nameKey } from '../wire/frontend.ts';
 import { nothingSpent, type Spent } from './budget.ts';
@@ -18,8 +17,6 @@ export interface Prepared {
   readonly parameterTypes: readonly number[];
   /** It names no other statement or cursor, makes none and claims nothing: what runs is what stands in it, and changes nothing here. */
   readonly selfContained: boolean;
-  /** Those of its statements that planning would run in part, and that nobody has looked at then. */
-  readonly runInPlanning: readonly Facts[];
   /** The newest intent to run it, which recording.ts keeps here to use it again. */
   intended: { readonly intent: Intent; readonly verdict: Verdict } | null;
 }
@@ -35,7 +32,6 @@ export function preparedOf(
     statements,
     parameterTypes,
     selfContained: known.every((one) => one.names.length === 0 && claimChanges(one).length === 0),
-    runInPlanning: known.filter(({ functions }) => functions.some(({ name }) => runsInPlanning(name))),
     intended: null,
   };
 }

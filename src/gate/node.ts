@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Hold, HoldStore } from '../holds/hold.ts';
 import type { RuleSet } from '../rules/verdict.ts';
 import type { AgentAccounts } from './budget.ts';
+import type { LiveCatalog } from './live-catalog.ts';
 
 export interface SessionLimits {
   readonly frameBytes: number;
@@ -34,6 +35,8 @@ export interface Node {
   readonly budgets: AgentAccounts;
   /** Made at start, never leaves this process. */
   readonly bindingKey: Buffer;
+  /** By the names that agents connect to. */
+  readonly catalogs: ReadonlyMap<string, LiveCatalog>;
   rules(): RuleSet;
   urlOf(hold: Hold): string;
   /** Work that no session waits for. The node does, before it closes its log. */

@@ -131,10 +131,8 @@ function workOfUncertainExecute(frame: Frame, name: string, portals: readonly Po
   };
 }
 
-/** What a Bind runs before any Execute: it plans, and planning runs steady functions. null where none is harmful. */
-export function workOfBind(frame: Frame, portal: Portal): Work | null {
-  if (portal.prepared.every(({ runInPlanning }) => runInPlanning.length === 0)) return null;
-  const statements = portal.prepared.flatMap((candidate) => candidate.runInPlanning);
+/** What a Bind runs before any Execute: it plans, and planning runs steady functions. */
+export function workOfBind(frame: Frame, portal: Portal, statements: Work['statements']): Work {
   return {
     protocol: 'extended',
     frame,

@@ -18,6 +18,17 @@ export function calledByDot(node: Node): string[] {
   });
 }
 
+/** Every name behind a dot, whatever it may be. */
+export function partsOf(node: Node): string[] {
+  const names =
+    node.kind === 'ColumnRef'
+      ? namesOf(node, 'fields').slice(1)
+      : listOf(node, 'indirection').map((part) =>
+          part.kind === 'String' ? (textOf(part, 'sval') ?? '') : '*',
+        );
+  return names.filter((name) => name !== '*');
+}
+
 /** Expressions whose value is never composite, whatever is in them. */
 const SCALARS: ReadonlySet<string> = new Set([
   'A_Const',

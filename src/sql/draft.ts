@@ -14,6 +14,12 @@ export class Draft {
   readonly #functions = new Map<string, FunctionUse>();
   readonly #settings: SettingUse[] = [];
   readonly #reasons = new Set<string>();
+  /** As the two above, but for what is there only because something is not built in. */
+  readonly #certainClasses = new Set<StatementClass>();
+  readonly #certainReasons = new Set<string>();
+  readonly #operators = new Map<string, FunctionUse>();
+  readonly #types = new Map<string, FunctionUse>();
+  readonly #attributes = new Set<string>();
   readonly #names: NameUse[] = [];
   #where: Where = 'absent';
   #definesTemporary = false;
@@ -28,6 +34,13 @@ export class Draft {
   }
 
   classes(classes: readonly StatementClass[], reason: string | null = null): void {
+    this.foreign(classes, reason);
+    for (const one of classes) this.#certainClasses.add(one);
+    if (reason !== null) this.#certainReasons.add(reason);
+  }
+
+  /** As `classes`, because of something that is not built in: the catalog may know better. */
+  foreign(classes: readonly StatementClass[], reason: string | null): void {
     for (const one of classes) this.#classes.add(one);
     if (reason !== null) this.#reasons.add(reason);
   }
@@ -40,6 +53,18 @@ export class Draft {
   function(schema: string | null, name: string): void {
     const key = JSON.stringify([schema, name]);
     if (!this.#functions.has(key)) this.#functions.set(key, { schema, name });
+  }
+
+  operator(schema: string | null, name: string): void {
+    this.#operators.set(JSON.stringify([schema, name]), { schema, name });
+  }
+
+  type(schema: string | null, name: string): void {
+    this.#types.set(JSON.stringify([schema, name]), { schema, name });
+  }
+
+  attribute(name: string): void {
+    this.#attributes.add(name);
   }
 
   setting(setting: SettingUse): void {
@@ -78,6 +103,13 @@ export class Draft {
       dependsOnLiterals: this.dependsOnLiterals,
       reasons: [...this.#reasons],
       names: this.#names,
+      open: {
+        classes: [...this.#certainClasses],
+        reasons: [...this.#certainReasons],
+        operators: [...this.#operators.values()],
+        types: [...this.#types.values()],
+        attributes: [...this.#attributes],
+      },
     };
   }
 }

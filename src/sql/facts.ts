@@ -52,6 +52,19 @@ export type NameUse =
   | { readonly kind: 'fetch'; readonly name: string }
   | { readonly kind: 'close'; readonly name: string | null };
 
+/** What names alone leave open, and the catalog of the database can answer (catalog.ts). */
+export interface Open {
+  /** `classes` and `reasons` without what is there only because a function or an operator is not a built-in one. */
+  readonly classes: readonly StatementClass[];
+  readonly reasons: readonly string[];
+  /** Every operator by its symbol, also those that another spelling stands for: `=` for IN, `~~` for LIKE. */
+  readonly operators: readonly FunctionUse[];
+  /** Types that something is cast to. */
+  readonly types: readonly FunctionUse[];
+  /** `x` of `t.x`: a column, or the call x(t) in other words. */
+  readonly attributes: readonly string[];
+}
+
 /** One statement that the grammar understood in full. */
 export interface Facts {
   readonly known: true;
@@ -84,6 +97,7 @@ export interface Facts {
   /** Reasons, in a person's words, for classes that are not plain from the tag: `pg_read_file reads server files`. */
   readonly reasons: readonly string[];
   readonly names: readonly NameUse[];
+  readonly open: Open;
 }
 
 /** Could not tell. The compiler makes every caller face it; rules see `classes: ['unknown']`. */

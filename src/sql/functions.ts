@@ -203,9 +203,11 @@ interface Meaning {
   readonly classes: readonly StatementClass[];
   /** For a person; null where the classes need no explanation. */
   readonly reason: string | null;
+  /** The name is of nothing that is known here: it is held for that alone, and the catalog may know it. */
+  readonly foreign: boolean;
 }
 
-const ORDINARY_MEANING: Meaning = { classes: [], reason: null };
+const ORDINARY_MEANING: Meaning = { classes: [], reason: null, foreign: false };
 
 interface Pattern {
   readonly matches: (name: string) => boolean;
@@ -236,12 +238,12 @@ const isDecidedOrdinary = (name: string): boolean =>
 
 function judged(name: string): Meaning {
   const row = dangerOf(name);
-  if (row !== undefined) return { classes: row.classes, reason: `${name} ${row.does}` };
+  if (row !== undefined) return { classes: row.classes, reason: `${name} ${row.does}`, foreign: false };
   const steady = STEADY_FUNCTIONS.has(name) || CONTRIB_STEADY_FUNCTIONS.has(name);
   const listed = VOLATILE_FUNCTIONS.has(name) || CONTRIB_VOLATILE_FUNCTIONS.has(name);
   // `uuid('…')` is a cast where no function has that name.
   if (listed ? isDecidedOrdinary(name) : steady || BUILTIN_TYPES.has(name)) return ORDINARY_MEANING;
-  return { classes: CODE, reason: `${name} is not a built-in function` };
+  return { classes: CODE, reason: `${name} is not a built-in function`, foreign: true };
 }
 
 const meanings = new Map<string, Meaning>();
@@ -266,12 +268,17 @@ export function meaningOfCall(schema: string | null, name: string): Meaning {
   if (schema === 'pg_catalog') {
     const row = dangerOf(name);
     if (row !== undefined || inCatalog(name)) return meanings.get(name) ?? judged(name);
-    return { classes: CODE, reason: `pg_catalog.${name} is not a function that is known here` };
+    return {
+      classes: CODE,
+      reason: `pg_catalog.${name} is not a function that is known here`,
+      foreign: false,
+    };
   }
   if (schema === 'information_schema' && INFORMATION_SCHEMA_FUNCTIONS.has(name)) return ORDINARY_MEANING;
   const row = dangerOf(name);
-  if (row !== undefined) return { classes: row.classes, reason: `${schema}.${name} ${row.does}` };
-  return { classes: CODE, reason: `${schema}.${name} is not a built-in function` };
+  if (row !== undefined)
+    return { classes: row.classes, reason: `${schema}.${name} ${row.does}`, foreign: false };
+  return { classes: CODE, reason: `${schema}.${name} is not a built-in function`, foreign: true };
 }
 
 /** Whether a function of this name is held, whoever calls it. */

@@ -1,7 +1,7 @@
 // From one statement's tree to its facts. Every node is visited: those with a meaning of their own have a reader here or
 // in definitions.ts, every other one is walked through to whatever stands in it.
 
-import { calledByDot } from './attribute.ts';
+import { calledByDot, partsOf } from './attribute.ts';
 import { dependsOnConstants } from './condition.ts';
 import { readDefinition } from './definitions.ts';
 import { Draft } from './draft.ts';
@@ -23,6 +23,7 @@ import {
 } from './restriction.ts';
 import { readSession } from './session.ts';
 import { addSetting } from './settings.ts';
+import { operatorsOf } from './symbols.ts';
 import { childOf, eachChild, isSet, listOf, type Node, namesOf, textOf, UnknownNode } from './tree.ts';
 
 /** A SELECT that we are in, for what its aggregates gather. */
@@ -46,6 +47,13 @@ const OUTSIDE: Place = { ctes: null, query: null, sent: true };
 export function factsOf(statement: Node, text: string): Facts {
   const walk = new Walk(text);
   walk.statement(statement, OUTSIDE);
+  return walk.draft.finish(text);
+}
+
+/** The facts of parts of a statement, such as the actions of a rule or the body of a function. */
+export function factsOfParts(parts: readonly Node[], text: string): Facts {
+  const walk = new Walk(text);
+  for (const part of parts) walk.node(part, OUTSIDE);
   return walk.draft.finish(text);
 }
 
@@ -98,6 +106,7 @@ export class Walk {
 
   /** Any other node, and statements in expressions, FROM and WITH. */
   readonly node = (node: Node, place: Place): void => {
+    for (const symbol of operatorsOf(node)) this.draft.operator(...symbol);
     switch (node.kind) {
       case 'SelectStmt':
         this.#select(node, place);
@@ -114,6 +123,10 @@ export class Walk {
       case 'A_Indirection':
       case 'ColumnRef':
         for (const name of calledByDot(node)) this.functionUse(null, name);
+        for (const name of partsOf(node)) this.draft.attribute(name);
+        break;
+      case 'TypeName':
+        this.draft.type(...qualifiedName(namesOf(node, 'names')));
         break;
       case 'RangeSubselect':
         // Only LATERAL sees the query around it.
@@ -276,6 +289,9 @@ export class Walk {
       if (use !== 'define') this.draft.relation(schema, name, 'read');
     }
     for (const { schema, name } of facts.functions) this.functionUse(schema, name);
+    for (const { schema, name } of facts.open.operators) this.draft.operator(schema, name);
+    for (const { schema, name } of facts.open.types) this.draft.type(schema, name);
+    for (const name of facts.open.attributes) this.draft.attribute(name);
   }
 
   #call(node: Node, place: Place): void {
@@ -289,8 +305,9 @@ export class Walk {
 
   functionUse(schema: string | null, name: string): void {
     this.draft.function(schema, name);
-    const meaning = meaningOfCall(schema, name);
-    this.draft.classes(meaning.classes, meaning.reason);
+    const { classes, reason, foreign } = meaningOfCall(schema, name);
+    if (foreign) this.draft.foreign(classes, reason);
+    else this.draft.classes(classes, reason);
   }
 
   #functionCall(node: Node, place: Place): void {
@@ -319,7 +336,7 @@ export class Walk {
     if (schema === 'pg_catalog') return;
     const name = names.at(-1) ?? '';
     this.draft.function(schema, name);
-    this.draft.classes(['code'], `operator ${schema}.${name} is not a built-in one`);
+    this.draft.foreign(['code'], `operator ${schema}.${name} is not a built-in one`);
   }
 
   #sample(node: Node): void {

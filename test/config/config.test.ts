@@ -76,6 +76,7 @@ describe('a good config', () => {
         grantMs: 300_000,
         noticeMs: 15_000,
       },
+      catalog: { maxAgeMs: 30_000 },
       audit: { dir: `${process.cwd()}/${VECTORS}/good/audit`, key: null, durability: 'standard' },
       notify: [],
       http: { host: '127.0.0.1', port: 8432, publicUrl: 'http://127.0.0.1:8432', tls: null },
@@ -150,6 +151,7 @@ describe('a good config', () => {
         grantMs: 90_000,
         noticeMs: 500,
       },
+      catalog: { maxAgeMs: 7_000 },
       audit: {
         dir: `${process.cwd()}/${VECTORS}/good/log`,
         key: { secret: 'log-key-material' },

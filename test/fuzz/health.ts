@@ -1,6 +1,7 @@
 // What a proxy must give back when its clients are gone: memory, file descriptors, sessions on the server. And what it
 // must never say: that it has met a fault of its own.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { SCOUT_NAME } from '../../src/gate/scout.ts';
 import { eventually } from '../services/wait.ts';
 import type { Ground, RunningProxy } from './ground.ts';
 
@@ -42,12 +43,13 @@ export async function healthOf(proxy: RunningProxy): Promise<Health> {
   return { memory: heapUsed + external, files: readdirSync(`/proc/${proxy.running.pid}/fd`).length };
 }
 
-/** Waits until the server has no session of the proxies any more. */
+/** Waits until the server has no session of an agent's any more. */
 export async function noSessions(ground: Ground): Promise<void> {
   await eventually(
     async () => {
       const left = await ground.look(
-        "SELECT datname, state, query FROM pg_stat_activity WHERE usename = 'countersign'",
+        `SELECT datname, state, query FROM pg_stat_activity
+         WHERE usename = 'countersign' AND application_name <> '${SCOUT_NAME}'`,
       );
       if (left.length > 0) throw new Error(`still there: ${JSON.stringify(left)}`);
       return true;

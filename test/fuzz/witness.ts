@@ -4,7 +4,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { follow, type StoredRecord } from '../../src/audit/read.ts';
 import { type Said, saidIn, withoutIntent } from '../live/evidence.ts';
-import { parseEntries, statementOf } from '../services/database.ts';
+import { parseEntries, statementOf, withoutScout } from '../services/database.ts';
 import { eventually } from '../services/wait.ts';
 
 const AT_END_MS = 30_000;
@@ -137,7 +137,7 @@ export class Witness {
 
   #readServerLog(): void {
     const { databases, role } = this.#options;
-    for (const entry of parseEntries(this.#newServerLog())) {
+    for (const entry of withoutScout(parseEntries(this.#newServerLog()))) {
       if (!databases.has(entry.database) || entry.user !== role) continue;
       const opened = /^connection authorized: .* application_name=(.*?)(?: SSL enabled .*)?$/s.exec(
         entry.text,

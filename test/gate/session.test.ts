@@ -65,6 +65,7 @@ test.each([
       systemClock,
     ),
     problem: () => {},
+    catalogs: new Map(),
   } as unknown as Node;
   await new Promise<void>((resolve) => {
     new Session({

@@ -19,6 +19,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     dependsOnLiterals: false,
     reasons: [],
     names: [],
+    open: { classes: ['read'], reasons: [], operators: [], types: [], attributes: [] },
     ...changes,
   };
 }

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { SCOUT_NAME } from '../../src/gate/scout.ts';
 import { VECTORS } from './places.ts';
 import { LOG_LINE_PREFIX, type PostgresAddress } from './postgres.ts';
 import { sharedPostgres } from './shared.ts';
@@ -25,7 +26,7 @@ export interface Database {
   readonly url: string;
   /** A superuser's connection to this database, for looking behind the proxy's back. */
   readonly superuser: pg.Client;
-  /** What the server wrote into its log about this database since it was created, in order. */
+  /** What the server wrote into its log about this database since it was created, in order, the scout's part aside. */
   serverLog(): LogEntry[];
   /** The statements that the server began to run here as the given role (default: the owner), in order. */
   statements(user?: string): string[];
@@ -40,6 +41,8 @@ export interface LogEntry {
   readonly database: string;
   readonly user: string;
   readonly sqlstate: string;
+  /** The application_name of the session at that moment. */
+  readonly application: string;
   /** LOG, ERROR, DETAIL, STATEMENT … */
   readonly level: string;
   readonly text: string;
@@ -66,7 +69,7 @@ export async function createDatabase(
           `(with log_statement=all and log_line_prefix='${LOG_LINE_PREFIX}'), or unset TEST_DATABASE_URL.`,
       );
     }
-    return parseServerLog(readFileSync(logFile, 'utf8'), name);
+    return withoutScout(parseServerLog(readFileSync(logFile, 'utf8'), name));
   };
   return {
     host,
@@ -106,20 +109,37 @@ export function parseEntries(log: string): LogEntry[] {
   const entries: LogEntry[] = [];
   // An entry runs to the next prefix; its further lines begin with a tab that the server put there.
   for (const part of log.split(/^@@(?=\d+\|)/m)) {
-    const match = /^(\d+)\|([^|]*)\|([^|]*)\|([^|]*)\|([\d.]+)\| ([A-Z0-9]+): {2}([\s\S]*)$/.exec(part);
+    const match = /^(\d+)\|([^|]*)\|([^|]*)\|([^|]*)\|([\d.]+)\|(.*?)\| ([A-Z0-9]+): {2}([\s\S]*)$/.exec(
+      part,
+    );
     if (match === null) continue;
-    const [, pid, database, user, sqlstate, at, level, text] = match;
+    const [, pid, database, user, sqlstate, at, application, level, text] = match;
     entries.push({
       database: database!,
       atMs: Math.round(Number(at) * 1000),
       pid: Number(pid),
       user: user!,
       sqlstate: sqlstate!,
+      application: application!,
       level: level!,
       text: text!.replace(/\n$/, '').replaceAll('\n\t', '\n'),
     });
   }
   return entries;
+}
+
+/**
+ * Without what the proxy asked on its own behalf. A session that takes the scout's name later is not the scout, and none
+ * of it is left out.
+ */
+export function withoutScout(entries: readonly LogEntry[]): LogEntry[] {
+  const scouts = new Set(
+    entries.filter(({ application }) => application === SCOUT_NAME).map(({ pid }) => pid),
+  );
+  for (const entry of entries) {
+    if (entry.application !== SCOUT_NAME && statementOf(entry) !== null) scouts.delete(entry.pid);
+  }
+  return entries.filter(({ pid }) => !scouts.has(pid));
 }
 
 async function connectAsSuperuser(address: PostgresAddress, database: string): Promise<pg.Client> {

@@ -43,7 +43,7 @@ export function postgresFromEnvironment(): PostgresAddress | null {
 }
 
 // What each line of the log starts with; serverLog in database.ts reads it back.
-export const LOG_LINE_PREFIX = '@@%p|%d|%u|%e|%n| ';
+export const LOG_LINE_PREFIX = '@@%p|%d|%u|%e|%n|%a| ';
 
 function settings(certificates: string, overrides: Readonly<Record<string, string>>): string[] {
   const values = {

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { countersign } from './countersign.ts';
-import { AGENT, createDatabase, type Database, parseServerLog } from './database.ts';
+import { AGENT, createDatabase, type Database, parseServerLog, withoutScout } from './database.ts';
 import { TLS } from './places.ts';
 import { startPostgres } from './postgres.ts';
 import { psql, psqlSession } from './psql.ts';
@@ -105,10 +105,10 @@ test('an empty database has nothing in it', async () => {
 
 test('the log of the server is split by database', () => {
   const log = [
-    '@@12|shop|bob|00000|1700000000.123| LOG:  statement: SELECT 1',
+    '@@12|shop|bob|00000|1700000000.123|psql| LOG:  statement: SELECT 1',
     '\tFROM a',
-    '@@13|other|bob|00000|1700000000.124| LOG:  statement: SELECT 2',
-    '@@12|shop|bob|42P01|1700000000.125| ERROR:  relation "a" does not exist at character 15',
+    '@@13|other|bob|00000|1700000000.124|a|b| LOG:  statement: SELECT 2',
+    '@@12|shop|bob|42P01|1700000000.125|psql| ERROR:  relation "a" does not exist at character 15',
     '',
   ].join('\n');
   expect(parseServerLog(log, 'shop')).toEqual([
@@ -118,6 +118,7 @@ test('the log of the server is split by database', () => {
       database: 'shop',
       user: 'bob',
       sqlstate: '00000',
+      application: 'psql',
       level: 'LOG',
       text: 'statement: SELECT 1\nFROM a',
     },
@@ -127,10 +128,23 @@ test('the log of the server is split by database', () => {
       database: 'shop',
       user: 'bob',
       sqlstate: '42P01',
+      application: 'psql',
       level: 'ERROR',
       text: 'relation "a" does not exist at character 15',
     },
   ]);
+});
+
+test('what the proxy asks for itself is left out, and what a session does under its name is not', () => {
+  const said = [
+    '@@12|shop|bob|00000|1.0|| LOG:  connection authorized: user=bob',
+    '@@12|shop|bob|00000|1.1|countersign scout| LOG:  statement: SELECT 1',
+    '@@13|shop|bob|00000|1.2|psql| LOG:  statement: SELECT 2',
+    '@@13|shop|bob|00000|1.3|countersign scout| LOG:  statement: SELECT 3',
+    '',
+  ].join('\n');
+  const left = withoutScout(parseServerLog(said, 'shop'));
+  expect(left.map(({ text }) => text)).toEqual(['statement: SELECT 2', 'statement: SELECT 3']);
 });
 
 test('a Postgres of its own can be paused, killed and started again', async () => {
