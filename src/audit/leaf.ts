@@ -12,6 +12,7 @@ import {
   whoOf,
   withinBounds,
 } from './fields.ts';
+import { impactOf } from './impact.ts';
 import { encodeOutcome } from './outcome.ts';
 import type { HoldDraft, RecordDraft } from './record.ts';
 
@@ -89,6 +90,7 @@ function encodeHold(draft: HoldDraft, common: Common): Encoded {
           },
     because: draft.because,
     hold: draft.hold,
+    impact: draft.impact === null ? null : draft.impact.map(impactOf),
     parameters_commitment: hidden.parameters,
     record: draft.record,
     rule: draft.rule,

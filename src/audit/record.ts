@@ -4,6 +4,7 @@ import type { Limit } from '../base/limit.ts';
 import type { Vote } from '../holds/hold.ts';
 import type { Action, Approvals } from '../rules/verdict.ts';
 import type { FunctionUse, RelationUse, StatementClass } from '../sql/facts.ts';
+import type { Impact } from '../sql/impact.ts';
 import type { Intent } from './intent.ts';
 
 /** Who acts, repeated in every record of a session so that each can be read alone. */
@@ -104,6 +105,8 @@ export interface HoldDraft {
   readonly parameters: readonly (string | null)[] | null;
   /** What it takes. */
   readonly approvals: Approvals | null;
+  /** What the people who are asked are told that it would do. */
+  readonly impact: readonly Impact[] | null;
   /** As in the intent. */
   readonly record: 'full' | 'digest';
 }

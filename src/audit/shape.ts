@@ -24,6 +24,7 @@ const OF_HOLD: Fields = {
   approvals: 'null',
   because: 'text?',
   hold: 'text',
+  impact: 'null',
   parameters_commitment: 'null',
   record: RECORD,
   rule: 'text',
@@ -74,6 +75,7 @@ const SHAPES: Readonly<Record<RecordDraft['type'], Fields>> = {
   'hold.requested': {
     ...OF_HOLD,
     approvals: 'object',
+    impact: 'list',
     parameters_commitment: 'text?',
     sql_commitment: 'text',
   },

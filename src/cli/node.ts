@@ -9,6 +9,7 @@ import { CountersignError } from '../base/errors.ts';
 import { randomSecret } from '../base/ids.ts';
 import type { Config, DatabaseConfig } from '../config.ts';
 import { AgentAccounts } from '../gate/budget.ts';
+import { IMPACT_TIMES, impactOf } from '../gate/impact.ts';
 import { Listener } from '../gate/listen.ts';
 import { LiveCatalog } from '../gate/live-catalog.ts';
 import { plaintextFor } from '../gate/plaintext.ts';
@@ -31,6 +32,8 @@ import { parseScramSecret } from '../wire/scram-secret.ts';
 
 /** How often holds that have passed their deadline are looked for. */
 const SWEEP_MS = 1_000;
+/** Whoever has waited so long for an impact is not told it. */
+const IMPACT_SCOUT_TIMES = { connectMs: IMPACT_TIMES.totalMs, answerMs: IMPACT_TIMES.totalMs };
 
 export interface RunningNode {
   readonly listen: { readonly host: string; readonly port: number };
@@ -127,7 +130,8 @@ export async function startNode(
     const ignored = new Tally((counts) => logger.info({ counts }, 'ignored since the start'));
     closers.push(async () => ignored.close());
 
-    const scouts = new Map([...config.databases].map(([name, one]) => [name, new Scout(targetOf(one))]));
+    const databases = new Map([...config.databases].map(([name, database]) => [name, targetOf(database)]));
+    const scouts = new Map([...databases].map(([name, target]) => [name, new Scout(target)]));
     closers.push(async () => {
       for (const scout of scouts.values()) scout.close();
     });
@@ -136,6 +140,13 @@ export async function startNode(
       for (const catalog of catalogs.values()) catalog.close();
     });
 
+    // Of its own, so that a slow answer delays no other question; it is opened by the first hold.
+    const impactScouts = new Map(
+      [...databases].map(([name, target]) => [name, new Scout(target, IMPACT_SCOUT_TIMES)]),
+    );
+    closers.push(async () => {
+      for (const scout of impactScouts.values()) scout.close();
+    });
     const { limits, holds } = config;
     const tls = listenerTls(config);
     const perAgent = new Map(config.agents.map(({ name, maxSessions }) => [name, maxSessions]));
@@ -160,6 +171,17 @@ export async function startNode(
         bindingKey: randomSecret(32),
         catalogs,
         rules: () => rules,
+        impact: (database, question, giveUp) =>
+          impactOf(
+            question,
+            (work, limits) => {
+              const scout = impactScouts.get(database);
+              if (scout === undefined) throw new CountersignError('internal', 'a session in no database');
+              return scout.readOnly(work, limits);
+            },
+            IMPACT_TIMES,
+            giveUp,
+          ),
         urlOf: (hold) => `${config.http.publicUrl}/v1/holds/${hold.request.id}`,
         background(work, what) {
           const done = work
@@ -181,7 +203,7 @@ export async function startNode(
         clock: systemClock,
       }),
       failures: new FailedLogins(systemClock),
-      databases: new Map([...config.databases].map(([name, database]) => [name, targetOf(database)])),
+      databases,
       limits: {
         ...limits,
         connectionsFor: (agent) =>

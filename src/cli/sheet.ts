@@ -1,6 +1,7 @@
 // A hold on paper: everything an approver needs to decide, at 80 columns. Every word of it that an agent chose goes
 // through visible.ts and stands behind a margin, so that a statement cannot pretend to be our own text.
 import type { HoldDocument } from '../holds/document.ts';
+import { impactLines } from './impact-lines.ts';
 import { styled, type Terminal } from './terminal.ts';
 import { clipped, proseLines, visibleLine, visibleLines, widthOf } from './visible.ts';
 
@@ -29,6 +30,9 @@ export function holdSheet(terminal: Terminal, hold: HoldDocument, nowMs: number)
     ),
     ...field(terminal, 'Touches', statement.relations.map(relationWords).join(', ')),
     ...statement.reasons.flatMap((reason) => field(terminal, 'Because', reason)),
+    ...impactLines(hold).flatMap((line) =>
+      'label' in line ? field(terminal, line.label, line.value) : quoted(terminal, line.quote),
+    ),
     ...field(terminal, 'Rule', [hold.rule.name, hold.rule.message].filter(Boolean).join(': ')),
     ...field(terminal, 'Contact', hold.rule.contact ?? ''),
     ...field(terminal, 'Asked at', hold.requested_at),

@@ -3,19 +3,22 @@
 import { randomSecret } from '../base/ids.ts';
 import type { Hold } from '../holds/hold.ts';
 import type { Verdict } from '../rules/verdict.ts';
+import type { Impact } from '../sql/impact.ts';
 import { encodeNotice } from '../wire/backend.ts';
 import type { StatedVariables } from './following.ts';
 import type { Node } from './node.ts';
 import type { Speaker } from './recording.ts';
 import { holdRequest } from './request.ts';
 import { type Decision, type Interruption, reportOutcome, waitForDecision } from './waiting.ts';
-import type { Work } from './work.ts';
+import { textValues, type Work } from './work.ts';
 
 export interface AskingOptions {
   readonly node: Node;
   readonly speaker: Speaker;
   /** Everyone who stands behind the agent, and so may not decide. */
   readonly requesters: readonly string[];
+  /** Process ID of the session's server process. */
+  readonly backend: number | null;
   /** Shows the client a NoticeResponse. */
   readonly tell: (notice: Buffer) => void;
 }
@@ -59,6 +62,8 @@ export class Asking {
   ): Promise<Decision> {
     const { node, speaker, requesters } = this.#options;
     const { times } = node;
+    this.#underWay = true;
+    const impact = await this.#impact(work, verdict, searchPath);
     const allowedMs = variables.inTransaction ? times.waitInTransactionMs : times.waitMs;
     const waitMs = Math.min(allowedMs, variables.maxWaitMs ?? allowedMs);
     const request = holdRequest(work, verdict, {
@@ -66,6 +71,7 @@ export class Asking {
       ...speaker,
       requesters,
       variables,
+      impact,
       searchPath,
       rulesHash: node.rules().hash,
       bindingKey: node.bindingKey,
@@ -74,7 +80,6 @@ export class Asking {
       waitMs,
       grantMs: times.grantMs,
     });
-    this.#underWay = true;
     const decision = await waitForDecision(request, {
       store: node.store,
       log: node.log,
@@ -94,6 +99,28 @@ export class Asking {
       return { kind: 'interrupted', hold: decision.hold, why: this.#interrupted };
     }
     return decision;
+  }
+
+  /** What the approver is told of it. Whatever ends the wait ends this as well. */
+  #impact(work: Work, verdict: Verdict, searchPath: string | null): Promise<readonly Impact[]> {
+    const { node, speaker, backend } = this.#options;
+    const { statements, parameterTypes } = work;
+    const giveUp = new Promise<void>((resolve) => {
+      this.#interrupt = () => resolve();
+      if (this.#interrupted !== null) resolve();
+    });
+    return node.impact(
+      speaker.who.database,
+      // An error of the server's would show a value that the rule has redacted.
+      {
+        statements,
+        parameterTypes,
+        values: verdict.record === 'digest' ? null : textValues(work),
+        searchPath,
+        backend,
+      },
+      giveUp,
+    );
   }
 
   /** Says how an approved statement ended. The session does not wait for it. */

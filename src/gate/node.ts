@@ -3,7 +3,9 @@ import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Hold, HoldStore } from '../holds/hold.ts';
 import type { RuleSet } from '../rules/verdict.ts';
+import type { Impact } from '../sql/impact.ts';
 import type { AgentAccounts } from './budget.ts';
+import type { ImpactQuestion } from './impact.ts';
 import type { LiveCatalog } from './live-catalog.ts';
 
 export interface SessionLimits {
@@ -38,6 +40,8 @@ export interface Node {
   /** By the names that agents connect to. */
   readonly catalogs: ReadonlyMap<string, LiveCatalog>;
   rules(): RuleSet;
+  /** Never rejects, and takes no longer than its time limit, or than `giveUp`. `database`: as agents name it. */
+  impact(database: string, question: ImpactQuestion, giveUp: Promise<void>): Promise<readonly Impact[]>;
   urlOf(hold: Hold): string;
   /** Work that no session waits for. The node does, before it closes its log. */
   background(work: Promise<void>, what: string): void;

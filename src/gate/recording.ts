@@ -160,6 +160,7 @@ export function holdDraft({ hold, event }: HoldChange): HoldDraft {
     // As in the intent: no parameters are null, not an empty list.
     parameters: asks && statement.parameters?.length !== 0 ? statement.parameters : null,
     approvals: asks ? request.approvals : null,
+    impact: asks ? request.impact : null,
     // The rule has the values redacted, and the hash over them could be found out by guessing.
     record: statement.parameters === null ? 'digest' : 'full',
     vote: event?.type === 'vote' ? event.vote : null,

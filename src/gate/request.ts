@@ -5,6 +5,7 @@ import { newHoldId, type SessionId } from '../base/ids.ts';
 import { bindingOf, statementSha256 } from '../holds/binding.ts';
 import type { HoldRequest } from '../holds/hold.ts';
 import type { SessionVariables, Verdict } from '../rules/verdict.ts';
+import type { Impact } from '../sql/impact.ts';
 import { bytesOf, classesOf, tagsOf } from './recording.ts';
 import { shownValues, type Work } from './work.ts';
 
@@ -14,6 +15,8 @@ export interface AskedIn {
   readonly who: Identity;
   readonly requesters: readonly string[];
   readonly variables: SessionVariables;
+  /** Of each statement of the work. */
+  readonly impact: readonly Impact[];
   readonly searchPath: string | null;
   readonly rulesHash: string;
   /** Made at start, never leaves this process: no other process can make a binding that this one consumes. */
@@ -57,6 +60,7 @@ export function holdRequest(work: Work, verdict: Verdict, asked: AskedIn): HoldR
       ],
       parameters: verdict.record === 'digest' ? null : shownValues(work),
     },
+    impact: asked.impact,
     rule: { name: verdict.rule, message: verdict.message, contact: verdict.contact, hash: asked.rulesHash },
     approvals: verdict.approvals,
     binding: bindingOf(

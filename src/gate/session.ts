@@ -7,7 +7,7 @@ import { encodeError } from '../wire/backend.ts';
 import { Frame, FrameReader } from '../wire/frames.ts';
 import { FRONTEND_TAGS } from '../wire/frontend.ts';
 import { ServerScanner } from '../wire/scanner.ts';
-import { Asking } from './asking.ts';
+import { Asking, type AskingOptions } from './asking.ts';
 import { Budget } from './budget.ts';
 import { Following, type UnchangingVariables } from './following.ts';
 import { Gatekeeper } from './gatekeeper.ts';
@@ -79,7 +79,14 @@ export class Session {
     this.#client = client;
     this.#upstream = upstream;
     this.#onEnd = onEnd;
-    this.#asking = new Asking({ node, speaker, requesters, tell: (notice) => client.write(notice) });
+    const asked: AskingOptions = {
+      node,
+      speaker,
+      requesters,
+      backend: upstream.processId,
+      tell: (notice) => client.write(notice),
+    };
+    this.#asking = new Asking(asked);
     this.#following = new Following({
       node,
       budget: new Budget(node.budgets, speaker.who.agent),
@@ -112,7 +119,7 @@ export class Session {
       node,
       following: this.#following,
       gatekeeper: this.#gatekeeper,
-      asking: new Asking({ node, speaker, requesters, tell: (notice) => client.write(notice) }),
+      asking: new Asking(asked),
       cancel: () => this.#cancelUpstream(),
       goOn: () => this.#goOn(),
     });

@@ -41,6 +41,8 @@ export interface Upstream {
   readonly socket: Socket;
   /** As the server reported them, kept up to date by the session. */
   readonly parameters: Map<string, string>;
+  /** Of the server process that serves it; null where the server did not say. */
+  readonly processId: number | null;
   /** Sends a CancelRequest with the server's own key; resolves when the server has taken it, rejects when it cannot. */
   cancel(): Promise<void>;
   /** Says Terminate and closes. */
@@ -314,6 +316,7 @@ function upstreamOf(
   return {
     socket,
     parameters,
+    processId: key?.processID ?? null,
     async cancel() {
       if (key === null) return;
       const other = await openSocket(target, AbortSignal.timeout(CONNECT_TIMEOUT_MS));

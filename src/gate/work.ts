@@ -187,6 +187,17 @@ function unknownPortal(name: string): Portal {
   };
 }
 
+/** Bound values as the server would read them from text; null where one of them came in binary, or is none. */
+export function textValues(work: Pick<Work, 'formats' | 'values'>): (string | null)[] | null {
+  const texts: (string | null)[] = [];
+  for (const [i, value] of work.values.entries()) {
+    const text = value === null ? null : work.formats[i] === 0 ? decodeUtf8(value) : undefined;
+    if (text === undefined || (text === null && value !== null)) return null;
+    texts.push(text);
+  }
+  return texts;
+}
+
 /** Bound values for the log and the approver: text as it is, binary and what is not UTF-8 as `\x` and hex. */
 export function shownValues(work: Pick<Work, 'formats' | 'values'>): (string | null)[] {
   return work.values.map((value, i) => {

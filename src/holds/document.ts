@@ -3,6 +3,7 @@
 import { formatTime } from '../base/clock.ts';
 import type { HoldId } from '../base/ids.ts';
 import type { RelationUse, StatementClass } from '../sql/facts.ts';
+import type { Impact } from '../sql/impact.ts';
 import type { Hold, HoldState } from './hold.ts';
 
 /** Times are RFC 3339 in UTC. Absent knowledge is null, so that every document has every name. */
@@ -30,6 +31,10 @@ export interface HoldDocument {
     /** Something of the statement was cut to keep the document short; the whole is at the API. */
     readonly truncated: boolean;
   };
+  /** Of each statement of the text, in their order. */
+  readonly impact: readonly Impact[];
+  /** Some of the impact was left out to keep the document short; the whole is at the API. */
+  readonly impact_truncated: boolean;
   readonly rule: { readonly name: string; readonly message: string | null; readonly contact: string | null };
   readonly approvals: {
     readonly count: number;
@@ -73,6 +78,7 @@ export function holdDocument(hold: Hold, limits: { readonly statementBytes?: num
     role: request.role,
     in_transaction: request.inTransaction,
     statement: statementDocument(request.statement, limits.statementBytes ?? Number.POSITIVE_INFINITY),
+    ...impactDocument(request.impact, limits.statementBytes !== undefined),
     rule: { name: request.rule.name, message: request.rule.message, contact: request.rule.contact },
     approvals: {
       count: request.approvals.count,
@@ -124,6 +130,38 @@ function statementDocument(
     reasons,
     parameters,
     truncated,
+  };
+}
+
+/** Of how many statements a shortened document tells the impact, and how much of each. */
+const SHORT_IMPACTS = 3;
+const SHORT_IMPACT = 5;
+
+function impactDocument(
+  impact: readonly Impact[],
+  short: boolean,
+): Pick<HoldDocument, 'impact' | 'impact_truncated'> {
+  if (!short) return { impact, impact_truncated: false };
+  const cut = impact.slice(0, SHORT_IMPACTS).map(shortImpact);
+  return { impact: cut, impact_truncated: JSON.stringify(cut) !== JSON.stringify(impact) };
+}
+
+function shortImpact({ tag, rows, body, ...lists }: Impact): Impact {
+  const few = <T>(list: readonly T[]): readonly T[] => list.slice(0, SHORT_IMPACT);
+  return {
+    tag,
+    rows: rows?.known ? { ...rows, writes: few(rows.writes), scans: few(rows.scans) } : rows,
+    relations: few(lists.relations),
+    locks: few(lists.locks),
+    cascades: few(lists.cascades),
+    triggers: few(lists.triggers),
+    dependents: few(lists.dependents),
+    body: body && {
+      ...body,
+      statements: few(body.statements),
+      cut: body.cut || body.statements.length > SHORT_IMPACT,
+    },
+    unknown: few(lists.unknown),
   };
 }
 

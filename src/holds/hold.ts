@@ -2,6 +2,7 @@
 import type { HoldId, SessionId } from '../base/ids.ts';
 import type { Approvals } from '../rules/verdict.ts';
 import type { RelationUse, StatementClass } from '../sql/facts.ts';
+import type { Impact } from '../sql/impact.ts';
 
 export const HOLD_STATES = [
   'pending',
@@ -47,6 +48,8 @@ export interface HoldRequest {
     /** Bound values in order: text, `\x…` for binary, null for NULL; absent where the rule redacts them. */
     readonly parameters: readonly (string | null)[] | null;
   };
+  /** Of each statement, as it was when this was asked; no part of what an approval covers. */
+  readonly impact: readonly Impact[];
   readonly rule: {
     readonly name: string;
     readonly message: string | null;

@@ -6,6 +6,7 @@ import { type HoldId, parseHoldId, type SessionId } from '../base/ids.ts';
 import { STATEMENT_CLASSES } from '../sql/facts.ts';
 import { HOLD_STATES, type Hold, type HoldEvent, type HoldRequest, type Vote } from './hold.ts';
 import { hasQuorum, isFinal } from './machine.ts';
+import { impactShape } from './stored-impact.ts';
 
 const timeMs = z.int().nonnegative();
 const names = z.array(z.string());
@@ -39,6 +40,7 @@ const requestShape: z.ZodType<HoldRequest> = z.strictObject({
     reasons: names,
     parameters: z.array(z.string().nullable()).nullable(),
   }),
+  impact: z.array(impactShape),
   rule: z.strictObject({
     name: z.string(),
     message: z.string().nullable(),

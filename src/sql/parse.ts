@@ -111,8 +111,17 @@ interface RawStatement {
   readonly stmt_len?: number;
 }
 
-/** `sql` must be well-formed and hold no NUL: C stops reading at one. */
-export function parse(sql: string): ParseResult {
+interface Failure {
+  readonly ok: false;
+  readonly reason: 'syntax' | 'limit' | 'parser';
+  readonly detail: string;
+}
+
+/** One call of the parser; an instance that did not come back from it in order is not used again. */
+function withInstance<Answer extends object>(
+  sql: string,
+  call: (parser: ParserInstance) => Answer,
+): Answer | Failure {
   const costly = tooCostly(sql);
   if (costly !== null) return { ok: false, reason: 'limit', detail: costly };
   if (instance === undefined) {
@@ -123,9 +132,9 @@ export function parse(sql: string): ParseResult {
   if (instance === undefined) {
     return { ok: false, reason: 'parser', detail: 'the parser is being restarted' };
   }
-  let answer: { readonly tree: string } | { readonly message: string; readonly position: number };
+  let answer: Answer;
   try {
-    answer = ask(instance, sql);
+    answer = call(instance);
   } catch (error) {
     // Nothing that could fail in its turn where the stack has just ended; the next parse takes a spare.
     instance = undefined;
@@ -137,6 +146,13 @@ export function parse(sql: string): ParseResult {
     };
   }
   if (instance.HEAPU8.length > MEMORY_BYTES_MAX) instance = undefined;
+  return answer;
+}
+
+/** `sql` must be well-formed and hold no NUL: C stops reading at one. */
+export function parse(sql: string): ParseResult {
+  const answer = withInstance(sql, (parser) => ask(parser, sql));
+  if ('ok' in answer) return answer;
   if ('message' in answer) {
     if (answer.message.startsWith('memory exhausted')) {
       return { ok: false, reason: 'limit', detail: 'nested too deeply to be understood' };
@@ -148,16 +164,43 @@ export function parse(sql: string): ParseResult {
   return { ok: true, statements: slice(sql, stmts) };
 }
 
+/**
+ * The parse tree of a DO, or a CREATE FUNCTION or PROCEDURE, in PL/pgSQL: one statement that `parse` has read before.
+ * What the message says of a body that is none comes from PL/pgSQL's own compiler.
+ */
+export function parsePlpgsql(
+  sql: string,
+): { readonly ok: true; readonly tree: unknown } | { readonly ok: false; readonly detail: string } {
+  const answer = withInstance(sql, (parser) => {
+    const { text, free } = passed(parser, sql);
+    const result = parser._wasm_parse_plpgsql(text);
+    if (result === 0) throw new Error('out of memory');
+    const said = parser.UTF8ToString(result);
+    free();
+    parser._wasm_free_string(result);
+    return { said };
+  });
+  if ('ok' in answer) return answer;
+  if (!answer.said.startsWith('{')) return { ok: false, detail: shorten(answer.said) };
+  return { ok: true, tree: JSON.parse(answer.said) as unknown };
+}
+
+/** The text where the parser can read it. */
+function passed(parser: ParserInstance, sql: string): { readonly text: number; readonly free: () => void } {
+  const byteCount = parser.lengthBytesUTF8(sql) + 1;
+  const text = parser._malloc(byteCount);
+  if (text === 0) throw new Error('out of memory');
+  parser.stringToUTF8(sql, text, byteCount);
+  return { text, free: () => parser._free(text) };
+}
+
 /** Postgres puts the offending token into its message, however long. */
 function shorten(message: string): string {
   return message.length <= 200 ? message : `${message.slice(0, 200)}…`;
 }
 
 function ask(parser: ParserInstance, sql: string): { tree: string } | { message: string; position: number } {
-  const byteCount = parser.lengthBytesUTF8(sql) + 1;
-  const text = parser._malloc(byteCount);
-  if (text === 0) throw new Error('out of memory');
-  parser.stringToUTF8(sql, text, byteCount);
+  const { text, free } = passed(parser, sql);
   const result = parser._wasm_parse_query_raw(text);
   if (result === 0) throw new Error('out of memory');
   // PgQueryParseResult { char *parse_tree; char *stderr_buffer; PgQueryError *error; }
@@ -171,7 +214,7 @@ function ask(parser: ParserInstance, sql: string): { tree: string } | { message:
   } else if (tree === 0) throw new Error('no parse tree');
   else answer = { tree: parser.UTF8ToString(tree) };
   // Only on the way out of an orderly call: after a trap the instance goes, and its memory with it.
-  parser._free(text);
+  free();
   parser._wasm_free_parse_result(result);
   return answer;
 }

@@ -13,6 +13,7 @@ import type {
 } from '../../src/audit/record.ts';
 import type { HoldId, SessionId } from '../../src/base/ids.ts';
 import type { Vote } from '../../src/holds/hold.ts';
+import { impact } from '../holds/sample.ts';
 
 export const SESSION = 's_0000000000000001' as SessionId;
 export const HOLD = 'h_0000000000000001' as HoldId;
@@ -107,6 +108,7 @@ export function hold(
     sql: type === 'hold.requested' ? 'DROP TABLE customer' : null,
     parameters: null,
     approvals: type === 'hold.requested' ? { count: 1, groups: ['dba'], reasonRequired: false } : null,
+    impact: type === 'hold.requested' ? [impact()] : null,
     record: 'full',
     ...overrides,
   };

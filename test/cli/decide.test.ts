@@ -14,6 +14,7 @@ import { showCommand } from '../../src/cli/show.ts';
 import { printFailure, type Terminal } from '../../src/cli/terminal.ts';
 import { widthOf } from '../../src/cli/visible.ts';
 import { watchCommand } from '../../src/cli/watch.ts';
+import { impact } from '../holds/sample.ts';
 import { Stage, until } from '../http/stage.ts';
 
 class Screen implements Terminal {
@@ -124,6 +125,45 @@ describe('show', () => {
       // A line of the statement or of a claim that looks like ours stands behind the margin.
       if (/Rule +(allowed|none)/.test(line)) expect(line).toMatch(/^( {2}│ | {16})/);
     }
+  });
+
+  test('says what it would do, with separators and estimates marked, and lets no name in it play with the terminal', async () => {
+    const hostile = 'public.x\u001b[2Ky\u202e';
+    const hold = await stage.hold('DELETE FROM orders', {
+      impact: [
+        impact({
+          relations: [{ relation: hostile, kind: 'table', bytes: 123_456_789, rows: 1_234_567 }],
+          locks: [
+            { relation: hostile, mode: 'ACCESS EXCLUSIVE', rewrites: true, blockers: 1, waiting: 2 },
+            { relation: 'public.read', mode: 'ACCESS SHARE', rewrites: false, blockers: 0, waiting: 0 },
+          ],
+          cascades: [{ constraint: hostile, relation: 'public.items', action: 'CASCADE', rows: 2_000 }],
+          dependents: [`view ${hostile}`],
+        }),
+        impact({ rows: { known: false, why: `no such ${hostile}` }, locks: [], unknown: [] }),
+      ],
+    });
+    expect(await run(showCommand, hold.request.id)).toBe(0);
+    const text = screen.stdout.replaceAll(/\s+/g, ' ');
+    for (const words of [
+      'Statement 1 DELETE',
+      'Would delete about 100,000 rows from public.orders (by plan)',
+      'table, 117.7 MiB, about 1,234,567 rows in all',
+      '; rewrites it; 1 session in its way now, and all that comes after would wait behind it; 2 sessions waiting',
+      'of public.items: CASCADE (about 2,000 rows in all)',
+      'Trigger watch on public.orders calls public.watch',
+      'Takes along view public.x<U+001B>[2Ky<U+202E>',
+      'Body line 1: DELETE (write)',
+      'Not known sizes: a lock on it was not free',
+      'Statement 2 DELETE',
+      'Rows UNKNOWN: no such public.x',
+    ]) {
+      expect(text).toContain(words);
+    }
+    // Every SELECT takes that one; it is news only where somebody is in the way.
+    expect(text).not.toContain('ACCESS SHARE');
+    expect(screen.stdout).not.toMatch(/[^\P{C}\n]|[\u202e\u200b]/u);
+    for (const line of screen.stdout.split('\n')) expect(widthOf(line)).toBeLessThanOrEqual(80);
   });
 
   test('colour on a terminal that has it, none otherwise', async () => {

@@ -75,6 +75,7 @@ test.each([
       upstream: {
         socket: upstream,
         parameters: new Map(),
+        processId: null,
         cancel: async () => {},
         end: () => void upstream.end(),
       },

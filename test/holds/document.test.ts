@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { holdDocument } from '../../src/holds/document.ts';
 import { newHold, step } from '../../src/holds/machine.ts';
-import { approval, denial, HASH, must, request } from './sample.ts';
+import { approval, denial, HASH, impact, must, request } from './sample.ts';
 
 const hold = newHold(request({ approvals: { count: 2, groups: ['dba'] } }));
 
@@ -30,6 +30,8 @@ describe('a hold as the outside sees it', () => {
         parameters: ['1', null, '\\x00ff'],
         truncated: false,
       },
+      impact: [impact()],
+      impact_truncated: false,
       rule: { name: 'ddl', message: 'schema changes need a DBA', contact: null },
       approvals: { count: 2, groups: ['dba'], reason_required: false },
       votes: [],
@@ -116,5 +118,23 @@ describe('a document with little room', () => {
       expect(truncated).toBe(true);
       expect(holdDocument(long).statement.truncated).toBe(false);
     }
+  });
+
+  it('is short about its impact where the document must be', () => {
+    const lock = impact().locks[0]!;
+    const many = Array.from({ length: 9 }, () =>
+      impact({ locks: Array.from({ length: 9 }, () => lock), dependents: Array.from({ length: 9 }, String) }),
+    );
+    const wide = newHold(request({ impact: many }));
+    expect(holdDocument(wide).impact).toEqual(many);
+    const short = holdDocument(wide, { statementBytes: 1000 });
+    expect(short.impact_truncated).toBe(true);
+    expect(short.impact).toHaveLength(3);
+    expect(short.impact[0]?.locks).toHaveLength(5);
+    expect(short.impact[0]?.rows).toEqual(impact().rows);
+    expect(holdDocument(hold, { statementBytes: 1000 })).toMatchObject({
+      impact: [impact()],
+      impact_truncated: false,
+    });
   });
 });

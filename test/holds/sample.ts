@@ -1,6 +1,7 @@
 // Requests, votes and events for the tests of holds.
 import { type HoldId, newHoldId, newSessionId } from '../../src/base/ids.ts';
 import type { Hold, HoldEvent, HoldRequest, HoldStore, StepResult, Vote } from '../../src/holds/hold.ts';
+import type { Impact } from '../../src/sql/impact.ts';
 
 export const HASH = 'a'.repeat(64);
 export const BINDING = 'b'.repeat(64);
@@ -34,12 +35,40 @@ export function request({ approvals, ...changes }: RequestChanges = {}): HoldReq
       reasons: [],
       parameters: ['1', null, '\\x00ff'],
     },
+    impact: [impact()],
     rule: { name: 'ddl', message: 'schema changes need a DBA', contact: null, hash: 'sha256:00' },
     approvals: { count: 1, groups: [], reasonRequired: false, ...approvals },
     binding: BINDING,
     requestedAtMs,
     deadlineMs: requestedAtMs + 60_000,
     grantMs: 60_000,
+    ...changes,
+  };
+}
+
+/** With something in every place. */
+export function impact(changes: Partial<Impact> = {}): Impact {
+  return {
+    tag: 'DELETE',
+    rows: {
+      known: true,
+      writes: [{ kind: 'delete', relation: 'public.orders', rows: 100_000 }],
+      scans: [{ relation: 'public.orders', scan: 'Seq Scan', rows: 100_000 }],
+      returns: 0,
+      gathers: 0,
+      generic: false,
+    },
+    relations: [{ relation: 'public.orders', kind: 'table', bytes: 9_502_720, rows: 100_000 }],
+    locks: [{ relation: 'public.orders', mode: 'ROW EXCLUSIVE', rewrites: false, blockers: 1, waiting: 0 }],
+    cascades: [{ constraint: 'items_order_fkey', relation: 'public.items', action: 'CASCADE', rows: null }],
+    triggers: [{ trigger: 'watch', relation: 'public.orders', calls: 'public.watch' }],
+    dependents: ['view active_users'],
+    body: {
+      unread: null,
+      cut: false,
+      statements: [{ line: 1, text: 'DELETE FROM x', dynamic: false, tags: ['DELETE'], classes: ['write'] }],
+    },
+    unknown: ['sizes: a lock on it was not free'],
     ...changes,
   };
 }

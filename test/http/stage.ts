@@ -39,6 +39,7 @@ function holdRequest(sql: string, changes: Partial<HoldRequest> = {}): HoldReque
       reasons: [],
       parameters: [],
     },
+    impact: [],
     rule: { name: 'ddl', message: 'Schema changes need a person.', contact: null, hash: 'sha256:00' },
     approvals: { count: 1, groups: [], reasonRequired: false },
     binding: 'b1d1b1d1',

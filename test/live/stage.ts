@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import type { HoldDocument } from '../../src/holds/document.ts';
 import { formatTokenHash, newBearerToken } from '../../src/identity/bearer-token.ts';
 import { formatScramSecret, makeScramSecret } from '../../src/wire/scram-secret.ts';
-import { type RunningCountersign, startCountersign } from '../services/countersign.ts';
+import { countersign, type RunningCountersign, startCountersign } from '../services/countersign.ts';
 import { createDatabase, type Database } from '../services/database.ts';
 import { PROJECT } from '../services/places.ts';
 import type { Connection } from '../services/psql.ts';
@@ -178,6 +178,16 @@ export class Stage {
       },
       { what: `the hold being ${state}` },
     );
+  }
+
+  /** What `countersign show` prints. */
+  async show(id: string): Promise<string> {
+    const url = `http://127.0.0.1:${this.proxy.httpPort}`;
+    const { code, stdout, stderr } = await countersign(['show', id], {
+      env: { COUNTERSIGN_URL: url, COUNTERSIGN_TOKEN: this.#token },
+    });
+    expect(code, stderr).toBe(0);
+    return stdout;
   }
 
   async vote(hold: HoldDocument, decision: 'approve' | 'deny', reason?: string): Promise<VoteAnswer> {

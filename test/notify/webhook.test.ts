@@ -5,6 +5,7 @@ import { CountersignError } from '../../src/base/errors.ts';
 import type { Hold } from '../../src/holds/hold.ts';
 import type { RetrySchedule } from '../../src/notify/outbox.ts';
 import { startWebhook, type Webhook, type WebhookOptions } from '../../src/notify/webhook.ts';
+import { impact } from '../holds/sample.ts';
 import { PUBLIC_URL, Stage, until } from '../http/stage.ts';
 import { Receiver } from './receiver.ts';
 
@@ -126,6 +127,31 @@ describe('what is told', () => {
     const { text } = (JSON.parse(body) as { data: { statement: { text: string } } }).data.statement;
     expect(sql.startsWith(text)).toBe(true);
     expect(text.length).toBeGreaterThan(10);
+  });
+
+  test('has the impact; of a large one what matters, under 20 KB, and that there is more', async () => {
+    start();
+    await stage.hold('DELETE FROM orders', { impact: [impact()] });
+    await delivered(1);
+    const whole = JSON.parse(receiver.got[0]?.body ?? '') as { data: { impact: unknown } };
+    expect(whole.data).toMatchObject({ impact: [impact()], impact_truncated: false });
+
+    const { locks } = impact();
+    const wide = impact({
+      locks: Array.from({ length: 20 }, () => locks).flat(),
+      dependents: Array.from({ length: 50 }, (_, i) => `view ${'v'.repeat(200)}${i}`),
+    });
+    await stage.hold('DELETE FROM events', { impact: [wide, wide, wide] });
+    await delivered(2);
+    const body = receiver.got[1]?.body ?? '';
+    expect(Buffer.byteLength(body)).toBeLessThan(20_000);
+    expect(JSON.parse(body)).toMatchObject({
+      data: {
+        statement: { text: 'DELETE FROM events', truncated: false },
+        impact: [{ rows: impact().rows }, {}, {}],
+        impact_truncated: true,
+      },
+    });
   });
 });
 
