@@ -69,8 +69,9 @@ async function hold(asSent: Work, firstVerdict: Verdict, gate: Gate): Promise<vo
     const work = await gate.resolvedAnew(gate.again(asSent));
     if (work === null) return gate.refuse(asSent, firstVerdict, CLIENT_LEFT, null);
     const verdict = gate.judge(work);
-    if (gate.doomed(work)) gate.refuse(work, verdict, DOOMED, null);
-    else if (verdict.action === 'allow') gate.forward(work, verdict, null);
+    // What may run, the server itself may refuse.
+    if (verdict.action === 'allow') gate.forward(work, verdict, null);
+    else if (gate.doomed(work)) gate.refuse(work, verdict, DOOMED, null);
     else if (verdict.action === 'deny') gate.refuse(work, verdict, deniedByRule(verdict), null);
     else await decide(work, verdict, gate);
   } finally {
