@@ -111,21 +111,58 @@ interface RawStatement {
   readonly stmt_len?: number;
 }
 
-/** `sql` must be well-formed and hold no NUL: C stops reading at one. */
-export function parse(sql: string): ParseResult {
-  const costly = tooCostly(sql);
-  if (costly !== null) return { ok: false, reason: 'limit', detail: costly };
+/** Undefined while one is being made. */
+function ready(): ParserInstance | undefined {
   if (instance === undefined) {
     instance = spares.shift();
     // Not from here: the stack may be near its end.
     queueMicrotask(restock);
   }
-  if (instance === undefined) {
+  return instance;
+}
+
+/** The texts of its tokens, comments among them, as the server's lexer has them; null where there is no telling. */
+export function scan(sql: string): readonly string[] | null {
+  const parser = tooCostly(sql) === null ? ready() : undefined;
+  if (parser === undefined) return null;
+  try {
+    const byteCount = parser.lengthBytesUTF8(sql) + 1;
+    const text = parser._malloc(byteCount);
+    if (text === 0) throw new Error('out of memory');
+    parser.stringToUTF8(sql, text, byteCount);
+    const result = parser._wasm_scan(text);
+    if (result === 0) throw new Error('out of memory');
+    const answer = parser.UTF8ToString(result);
+    parser._free(text);
+    parser._wasm_free_string(result);
+    return answer.startsWith('{') ? tokensOf(answer) : null;
+  } catch {
+    instance = undefined;
+    return null;
+  }
+}
+
+function tokensOf(answer: string): readonly string[] | null {
+  try {
+    const { tokens } = JSON.parse(answer) as { tokens: { text: string }[] };
+    return tokens.map(({ text }) => text);
+  } catch {
+    // Not every byte that may stand in a token is written as JSON would have it.
+    return null;
+  }
+}
+
+/** `sql` must be well-formed and hold no NUL: C stops reading at one. */
+export function parse(sql: string): ParseResult {
+  const costly = tooCostly(sql);
+  if (costly !== null) return { ok: false, reason: 'limit', detail: costly };
+  const parser = ready();
+  if (parser === undefined) {
     return { ok: false, reason: 'parser', detail: 'the parser is being restarted' };
   }
   let answer: { readonly tree: string } | { readonly message: string; readonly position: number };
   try {
-    answer = ask(instance, sql);
+    answer = ask(parser, sql);
   } catch (error) {
     // Nothing that could fail in its turn where the stack has just ended; the next parse takes a spare.
     instance = undefined;
@@ -136,7 +173,7 @@ export function parse(sql: string): ParseResult {
       detail: deep ? 'nested too deeply to be understood' : 'the parser failed on this text',
     };
   }
-  if (instance.HEAPU8.length > MEMORY_BYTES_MAX) instance = undefined;
+  if (parser.HEAPU8.length > MEMORY_BYTES_MAX) instance = undefined;
   if ('message' in answer) {
     if (answer.message.startsWith('memory exhausted')) {
       return { ok: false, reason: 'limit', detail: 'nested too deeply to be understood' };
