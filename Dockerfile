@@ -21,6 +21,7 @@ COPY --from=libraries /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json LICENSE ./
 COPY rules ./rules
+COPY schemas ./schemas
 USER node
 VOLUME /var/lib/countersign
 EXPOSE 6432 8432

@@ -11,6 +11,7 @@ import { loadParser, understand } from '../sql/understand.ts';
 import { backtestCommand } from './backtest.ts';
 import { DEFAULT_PACK, several } from './rule-files.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
+import { visibleJson } from './visible.ts';
 
 interface ExplainOptions {
   readonly rules: readonly string[];
@@ -70,10 +71,11 @@ async function explain(sql: string, options: ExplainOptions): Promise<string> {
   }));
   if (options.json) {
     const plain = statements.map((one) => ({ ...one, answers: one.answers.map(plainAnswer) }));
-    return `${JSON.stringify({ verdict, statements: plain })}\n`;
+    const about = { rules: rules.hash, files: rules.files, warnings: rules.warnings, session };
+    return `${visibleJson({ verdict, statements: plain, ...about })}\n`;
   }
   const parts = statements.map(({ facts, answers, verdict: own }) =>
-    [...factLines(facts), ...answers.map(answerLine), `  → ${own.action} by ${own.rule}`, ''].join('\n'),
+    [...factLines(facts), ...answers.flatMap(answerLines), `  → ${own.action} by ${own.rule}`, ''].join('\n'),
   );
   const whole = verdict === null ? 'nothing to judge' : `${verdict.action} by ${verdict.rule}`;
   const would = verdict?.wouldHave
@@ -84,23 +86,33 @@ async function explain(sql: string, options: ExplainOptions): Promise<string> {
 }
 
 function plainAnswer({ rule, enforced, matched, failure }: Answer) {
+  const { verdict, condition, file, description } = rule;
   return {
-    rule: rule.verdict.rule,
-    file: rule.file,
-    action: rule.verdict.action,
+    rule: verdict.rule,
+    file,
+    description,
+    action: verdict.action,
     enforced,
     matched,
     failure,
+    looks_at: [...condition.looksAt],
+    approvals: verdict.approvals,
+    record: verdict.record,
+    message: verdict.message,
+    contact: verdict.contact,
   };
 }
 
-function answerLine({ rule, enforced, matched, failure }: Answer): string {
+function answerLines({ rule, enforced, matched, failure }: Answer): string[] {
   const mark = matched ? '✓' : '·';
   const notes = [
     enforced ? '' : ' (observed only)',
     failure === null ? '' : ` (could not be evaluated: ${failure})`,
   ];
-  return `  ${mark} ${rule.verdict.rule}: ${rule.verdict.action}${notes.join('')}`;
+  return [
+    `  ${mark} ${rule.verdict.rule}: ${rule.verdict.action}${notes.join('')}`,
+    `      ${[...rule.condition.looksAt].join(', ') || 'looks at nothing'}`,
+  ];
 }
 
 /** The statement on one line, without control characters that would play with the terminal. */

@@ -6,6 +6,7 @@ import { bindingOf, statementSha256 } from '../holds/binding.ts';
 import type { HoldRequest } from '../holds/hold.ts';
 import type { SessionVariables, Verdict } from '../rules/verdict.ts';
 import type { Impact } from '../sql/impact.ts';
+import { withoutConstants } from '../sql/mask.ts';
 import { bytesOf, classesOf, tagsOf } from './recording.ts';
 import { shownValues, type Work } from './work.ts';
 
@@ -32,6 +33,7 @@ export function holdRequest(work: Work, verdict: Verdict, asked: AskedIn): HoldR
   const { who } = asked;
   const known = work.statements.filter((statement) => statement.known);
   const unknown = work.statements.filter((statement) => !statement.known);
+  const shown = verdict.record === 'digest' ? withoutValues(work) : asSent(work);
   return {
     id: newHoldId(),
     node: asked.node,
@@ -47,20 +49,20 @@ export function holdRequest(work: Work, verdict: Verdict, asked: AskedIn): HoldR
     role: who.role,
     inTransaction: asked.variables.inTransaction,
     statement: {
-      text: work.sql,
+      text: shown.text(work.sql),
       sha256: statementSha256(bytes),
       tags: tagsOf(work),
       classes: classesOf(work),
       relations: known.flatMap((statement) => statement.relations),
       reasons: [
         // What an EXECUTE or a FETCH names is not in the text, and is what a person is to decide about.
-        ...known.flatMap(({ text }) => (work.sql.includes(text) ? [] : [`it runs: ${text}`])),
+        ...known.flatMap(({ text }) => (work.sql.includes(text) ? [] : [`it runs: ${shown.text(text)}`])),
         ...known.flatMap((statement) => statement.reasons),
-        ...unknown.map((statement) => `not understood: ${statement.detail}`),
+        ...unknown.map((statement) => `not understood: ${shown.detail(statement.detail)}`),
       ],
-      parameters: verdict.record === 'digest' ? null : shownValues(work),
+      parameters: shown.parameters,
     },
-    impact: asked.impact,
+    impact: asked.impact.map(shown.impact),
     rule: { name: verdict.rule, message: verdict.message, contact: verdict.contact, hash: asked.rulesHash },
     approvals: verdict.approvals,
     binding: bindingOf(
@@ -81,5 +83,54 @@ export function holdRequest(work: Work, verdict: Verdict, asked: AskedIn): HoldR
     requestedAtMs: asked.nowMs,
     deadlineMs: asked.nowMs + asked.waitMs,
     grantMs: asked.grantMs,
+  };
+}
+
+/** What may be written and shown of a statement: in the store, at the API, in webhooks, in the log. */
+interface Shown {
+  text(sql: string): string;
+  /** Why it was not understood; a syntax error repeats what it met. */
+  detail(detail: string): string;
+  impact(impact: Impact): Impact;
+  readonly parameters: readonly (string | null)[] | null;
+}
+
+const asSent = (work: Work): Shown => ({
+  text: (sql) => sql,
+  detail: (detail) => detail,
+  impact: (impact) => impact,
+  parameters: shownValues(work),
+});
+
+const WITHHELD = '(kept back by the rule)';
+
+/**
+ * The person who is asked sees the statement's shape; what is bound and hashed is the statement as it was sent. Of what was
+ * not understood no word can be told from a value.
+ */
+function withoutValues(work: Work): Shown {
+  const isKnown = work.statements.every((statement) => statement.known);
+  return {
+    // That of a FunctionCall is ours, and names the function.
+    text: (sql) =>
+      work.protocol === 'function call' ? sql : ((isKnown ? withoutConstants(sql) : null) ?? WITHHELD),
+    detail: () => WITHHELD,
+    impact: impactWithoutValues,
+    parameters: null,
+  };
+}
+
+/** Names and numbers stay. What the server says of a plan that failed repeats what it met, as a syntax error does. */
+function impactWithoutValues(impact: Impact): Impact {
+  const { rows, body, unknown } = impact;
+  return {
+    ...impact,
+    rows: rows === null || rows.known ? rows : { known: false, why: WITHHELD },
+    body: body && {
+      ...body,
+      unread: body.unread && WITHHELD,
+      statements: body.statements.map((one) => ({ ...one, text: withoutConstants(one.text) ?? WITHHELD })),
+    },
+    unknown: unknown.map(() => WITHHELD),
   };
 }

@@ -10,6 +10,7 @@ import {
 import { suggestion } from '../base/nearest.ts';
 import { STATEMENT_CLASSES } from '../sql/facts.ts';
 import { patternFault } from './pattern.ts';
+import { contradictsItself, demandsOf } from './proof.ts';
 import { conditionEnvironment, FIELDS, VARIABLES, type Variables } from './variables.ts';
 
 export interface Fault {
@@ -23,6 +24,8 @@ export interface Condition {
   readonly looksAt: ReadonlySet<string>;
   /** Says false whatever the statement and session are. */
   readonly neverTrue: boolean;
+  /** What must be true for it to be; equal texts are equal expressions. */
+  readonly demands: ReadonlySet<string>;
   /** true or false; a string, saying why, when it cannot be told. */
   matches(variables: Variables): boolean | string;
 }
@@ -59,7 +62,12 @@ export function compileCondition(source: string): Condition | Fault[] {
       return error instanceof EvaluationError ? error.summary : 'it failed';
     }
   };
-  return { looksAt: new Set(paths(run.ast)), neverTrue: isNeverTrue(run.ast, environment), matches };
+  return {
+    looksAt: new Set(paths(run.ast)),
+    neverTrue: isNeverTrue(run.ast, environment) || contradictsItself(run.ast),
+    demands: demandsOf(run.ast),
+    matches,
+  };
 }
 
 function faultOf(error: unknown): Fault {

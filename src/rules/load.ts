@@ -10,6 +10,7 @@ import type { Facts, Unknown } from '../sql/facts.ts';
 import { compileCondition } from './condition.ts';
 import { type Answer, type CompiledPack, type CompiledRule, Judge, verdictOf } from './evaluate.ts';
 import { DEFAULT_RULE, type PackText, packSchema, type RuleText } from './pack.ts';
+import { compareStrictness } from './strictness.ts';
 import type { Action, RuleSet, SessionVariables, Verdict } from './verdict.ts';
 
 export interface LoadedRules extends RuleSet {
@@ -44,6 +45,7 @@ export function loadRules(files: readonly string[], nowMs: () => number = system
   }
   if (reader.problems.length > 0) throw new ProblemsError('rules', inOrder(reader.problems));
 
+  reader.warnOfIdleRules(packs);
   const judge = new Judge(packs, nowMs);
   const rules = packs.flatMap((pack) => pack.rules);
   return {
@@ -105,6 +107,30 @@ class Reader {
         message: otherwise === 'allow' ? null : `No rule allows this statement, so it is ${PAST[otherwise]}.`,
       }),
     };
+  }
+
+  /** A rule whose every match another one matches too, more strictly, never decides. */
+  warnOfIdleRules(packs: readonly CompiledPack[]): void {
+    const all = packs.flatMap((pack) =>
+      pack.rules.map((rule) => ({ rule, enforced: pack.enforce && rule.enforce })),
+    );
+    for (const { rule, enforced } of all) {
+      const { verdict, condition } = rule;
+      const other = all.find(
+        (one) =>
+          one.rule !== rule &&
+          (one.enforced || !enforced) &&
+          // It may still have the statement redacted.
+          (verdict.record === 'full' || one.rule.verdict.record === 'digest') &&
+          compareStrictness(one.rule.verdict, verdict) > 0 &&
+          [...one.rule.condition.demands].every((demand) => condition.demands.has(demand)),
+      );
+      const here = this.#names.get(verdict.rule);
+      const there = this.#names.get(other?.rule.verdict.rule ?? '');
+      if (other === undefined || here === undefined || there === undefined) continue;
+      const message = `rule "${verdict.rule}" never decides: whatever it matches, "${other.rule.verdict.rule}" at ${there.file}:${there.line} matches too, and it is stricter or comes first by name`;
+      this.warnings.push({ ...here, message });
+    }
   }
 
   #included(text: PackText, source: YamlFile, chain: readonly string[]): CompiledPack[] {

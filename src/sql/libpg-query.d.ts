@@ -8,6 +8,7 @@ declare module 'libpg-query/wasm/libpg-query.js' {
     _wasm_free_parse_result(result: number): void;
     /** A JSON text that starts with `{`, or the message of an error. */
     _wasm_parse_plpgsql(text: number): number;
+    _wasm_scan(text: number): number;
     _wasm_free_string(text: number): void;
     lengthBytesUTF8(text: string): number;
     stringToUTF8(text: string, pointer: number, byteCount: number): void;

@@ -3,6 +3,7 @@
 // and a spare takes its place at once. Making the next spare takes no I/O: it is there at the next turn of the event loop.
 import { readFileSync } from 'node:fs';
 import createParser, { type ParserInstance } from 'libpg-query/wasm/libpg-query.js';
+import { tooCostly } from './cost.ts';
 
 export interface ParsedStatement {
   /** The statement's own text, without the semicolon. */
@@ -69,38 +70,6 @@ function restock(): void {
 export async function loadParser(): Promise<void> {
   if (instance === undefined) await order();
   while (spares.length < SPARES) await order();
-}
-
-// The lexer takes a whole run of operator characters, then hands most of it back: quadratic for `/*/*/*…` or `++++…`.
-// The proxy has one thread, so such a text is refused before it is read. The bound is about half a second.
-const LEXING_STEPS_MAX = 5e7;
-/** The tree of a list of constants is some fifty times its text; about a second and a gigabyte at this many. */
-const PUNCTUATION_MAX = 500_000;
-
-const OPERATOR = new Uint8Array(128);
-for (const character of '~!@#^&|`?+-*/%<>=') OPERATOR[character.charCodeAt(0)] = 1;
-const PUNCTUATION = new Uint8Array(128);
-for (const character of ',;()[].+-*/%<>=|') PUNCTUATION[character.charCodeAt(0)] = 1;
-
-/** Why reading this text would take too long, or null. Counts inside literals too: it has to be cheap, not exact. */
-export function tooCostly(sql: string): string | null {
-  let run = 0;
-  let steps = 0;
-  let punctuation = 0;
-  if (sql.length < 5000) return null;
-  for (let at = 0; at < sql.length; at++) {
-    const code = sql.charCodeAt(at);
-    if (code < 128 && PUNCTUATION[code] === 1) punctuation++;
-    if (code < 128 && OPERATOR[code] === 1) run++;
-    else if (run > 0) {
-      steps += run * run;
-      run = 0;
-    }
-  }
-  steps += run * run;
-  if (steps > LEXING_STEPS_MAX) return 'runs of operator characters too long to read in reasonable time';
-  if (punctuation > PUNCTUATION_MAX) return `more than ${PUNCTUATION_MAX} punctuation characters in one text`;
-  return null;
 }
 
 interface RawStatement {
@@ -183,6 +152,30 @@ export function parsePlpgsql(
   if ('ok' in answer) return answer;
   if (!answer.said.startsWith('{')) return { ok: false, detail: shorten(answer.said) };
   return { ok: true, tree: JSON.parse(answer.said) as unknown };
+}
+
+/** The texts of its tokens, comments among them, as the server's lexer has them; null where there is no telling. */
+export function scan(sql: string): readonly string[] | null {
+  const answer = withInstance(sql, (parser) => {
+    const { text, free } = passed(parser, sql);
+    const result = parser._wasm_scan(text);
+    if (result === 0) throw new Error('out of memory');
+    const said = parser.UTF8ToString(result);
+    free();
+    parser._wasm_free_string(result);
+    return { said };
+  });
+  return 'ok' in answer || !answer.said.startsWith('{') ? null : tokensOf(answer.said);
+}
+
+function tokensOf(answer: string): readonly string[] | null {
+  try {
+    const { tokens } = JSON.parse(answer) as { tokens: { text: string }[] };
+    return tokens.map(({ text }) => text);
+  } catch {
+    // Not every byte that may stand in a token is written as JSON would have it.
+    return null;
+  }
 }
 
 /** The text where the parser can read it. */

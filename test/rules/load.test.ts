@@ -72,6 +72,95 @@ test('what nobody can have meant is warned of', () => {
   ]);
 });
 
+describe('a rule that can never fire', () => {
+  const warningsOf = (...rules: string[]): string[] =>
+    loadRules([
+      pack(`version: 1\ndefault: allow\nrules:\n${rules.map((rule) => `  - { ${rule} }\n`).join('')}`),
+    ]).warnings.map(({ line, message }) => `${line}: ${message}`);
+  const contradiction = (when: string): string[] => warningsOf(`name: a, when: '${when}', action: hold`);
+
+  test.each([
+    'statement.known && !statement.known',
+    '!statement.known && (statement.collects && statement.known)',
+    'statement.where == "none" && statement.where == "real"',
+    'session.agent == "a" && statement.known && "b" == session.agent',
+    'statement.limit == 1 && statement.limit == 2',
+    '"ddl" in statement.classes && !("ddl" in statement.classes)',
+    'false && session.claims.level == 1',
+  ])('%s', (when) => {
+    expect(contradiction(when)).toEqual(['4: rule "a" can never fire: its condition is always false']);
+  });
+
+  test.each([
+    'statement.known || !statement.known',
+    'statement.where == "none" && session.agent == "real"',
+    'session.agent == "a" && session.owner == "b"',
+    // What is not there cannot be compared, and what cannot be evaluated applies.
+    'session.claims.level == 1 && session.claims.level == 2',
+    'session.claims.admin && !session.claims.admin',
+    '"a" in session.groups && "b" in session.groups',
+  ])('is not proved of: %s', (when) => expect(contradiction(when)).toEqual([]));
+
+  const never = (line: number, name: string, other: string): string =>
+    expect.stringMatching(
+      `^${line}: rule "${name}" never decides: whatever it matches, "${other}" at .*:\\d+ matches too`,
+    );
+
+  test('because another one with the same condition is stricter, however either is laid out', () => {
+    expect(
+      warningsOf(
+        `name: a, when: 'statement.known && "ddl" in statement.classes', action: hold`,
+        `name: b, when: '"ddl"  in statement.classes && (statement.known)', action: deny`,
+      ),
+    ).toEqual([never(4, 'a', 'b')]);
+  });
+
+  test('because another one asks for less and does more', () => {
+    const known = 'statement.known && "ddl" in statement.classes';
+    expect(
+      warningsOf(
+        `name: a, when: '"ddl" in statement.classes', action: hold, approvals: { count: 2 }`,
+        `name: b, when: '${known}', action: hold`,
+        `name: c, when: '${known}', action: allow`,
+        `name: d, when: '${known}', action: hold, approvals: { count: 3 }`,
+        `name: e, when: '${known}', action: deny`,
+      ),
+    ).toEqual([never(5, 'b', 'a'), never(6, 'c', 'a'), never(7, 'd', 'e')]);
+    expect(
+      warningsOf(`name: all, when: 'true', action: deny`, `name: b, when: '${known}', action: hold`),
+    ).toEqual([never(5, 'b', 'all')]);
+  });
+
+  test('and not one that still does something', () => {
+    for (const rules of [
+      // Redacts.
+      [
+        `name: a, when: statement.known, action: hold, record: digest`,
+        `name: b, when: statement.known, action: deny`,
+      ],
+      // The stricter one is only observed.
+      [
+        `name: a, when: statement.known, action: hold`,
+        `name: b, when: statement.known, action: deny, enforce: false`,
+      ],
+      // Asks for less.
+      [
+        `name: a, when: statement.known, action: hold`,
+        `name: b, when: 'statement.known && statement.lexing', action: deny`,
+      ],
+      [`name: a, when: statement.known, action: hold`, `name: b, when: '!statement.known', action: deny`],
+    ]) {
+      expect(warningsOf(...rules)).toEqual([]);
+    }
+    expect(
+      warningsOf(
+        `name: a, when: statement.known, action: hold, enforce: false`,
+        `name: b, when: statement.known, action: deny, enforce: false`,
+      ),
+    ).toEqual([never(4, 'a', 'b')]);
+  });
+});
+
 describe('the hash', () => {
   const hash = (text: string) => loadRules([pack(text)]).hash;
   const base =

@@ -1,5 +1,7 @@
 // The case files that ship beside the packs, from SQL to verdict: what `countersign rules test` runs.
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { CountersignError } from '../../src/base/errors.ts';
 import { formatProblem } from '../../src/base/problem.ts';
@@ -81,18 +83,52 @@ describe('countersign rules', () => {
     expect(observed.out).toContain('\nallow by default, would be hold by schema-changes\n');
   });
 
-  test('explain SQL --json', async () => {
-    const { out } = await run('explain', 'DROP TABLE x', '--json');
-    expect(JSON.parse(out)).toMatchObject({
+  test('explain SQL --json: all that the text says, of every statement and rule, and what each rule looked at', async () => {
+    const { out } = await run('explain', 'SELECT 1; DROP TABLE x -- \u202e', '--json', '--agent', 'bot');
+    expect(out).not.toContain('\u202e');
+    const explained = JSON.parse(out) as { statements: { answers: unknown[] }[] };
+    expect(explained).toMatchObject({
       verdict: { action: 'hold', rule: 'schema-changes' },
+      rules: expect.stringMatching(/^sha256:/),
+      files: [expect.stringMatching(/default\.yaml$/)],
+      session: { agent: 'bot' },
       statements: [
-        {
-          facts: { tags: ['DROP TABLE'] },
-          answers: expect.arrayContaining([
-            expect.objectContaining({ rule: 'schema-changes', matched: true }),
-          ]),
-        },
+        { facts: { tags: ['SELECT'] }, verdict: { action: 'allow', rule: 'ordinary' } },
+        { facts: { tags: ['DROP TABLE'] }, verdict: { action: 'hold', rule: 'schema-changes' } },
       ],
     });
+    const names = loadRules(['rules/default.yaml']).names;
+    for (const { answers } of explained.statements) expect(answers).toHaveLength(names.length);
+    expect(explained.statements[1]?.answers).toContainEqual({
+      rule: 'schema-changes',
+      file: expect.stringMatching(/default\.yaml$/),
+      description: 'Lasting changes to the schema are reviewed by a person.',
+      action: 'hold',
+      enforced: true,
+      matched: true,
+      failure: null,
+      looks_at: ['statement.classes', 'statement.temporary'],
+      approvals: { count: 1, groups: [], reasonRequired: false },
+      record: 'full',
+      message: expect.stringMatching(/^Changes to the schema/),
+      contact: null,
+    });
+  });
+
+  test('explain SQL by several files: the strictest of all', async () => {
+    const words = ['explain', 'INSERT INTO notes VALUES (1)', '-r', 'rules/default.yaml', '-r'];
+    expect((await run(...words, 'rules/observe.yaml')).error).toMatchObject({ code: 'rules' });
+    const folder = mkdtempSync(join(tmpdir(), 'packs-'));
+    const file = join(folder, 'more.yaml');
+    const when = `'session.agent == "bot" && claimed.purpose == ""'`;
+    writeFileSync(
+      file,
+      `version: 1\ndefault: allow\nrules:\n  - { name: bots, when: ${when}, action: deny }\n`,
+    );
+    expect((await run(...words, file)).out).toMatch(/ordinary: allow\n.*· bots: deny\n.*\nallow by /s);
+    const { out } = await run(...words, file, '--agent', 'bot');
+    expect(out).toContain('✓ bots: deny\n      session.agent, claimed.purpose\n');
+    expect(out).toContain('\ndeny by bots\n');
+    rmSync(folder, { recursive: true });
   });
 });

@@ -1,6 +1,7 @@
 // The parser under texts made to hurt it: it answers, quickly, and what it answers next is still right.
 import { beforeAll, describe, expect, test } from 'vitest';
-import { loadParser, parse, tooCostly } from '../../src/sql/parse.ts';
+import { tooCostly } from '../../src/sql/cost.ts';
+import { loadParser, parse } from '../../src/sql/parse.ts';
 import { understand } from '../../src/sql/understand.ts';
 
 beforeAll(loadParser);
@@ -77,6 +78,35 @@ describe('hostile texts', () => {
     expect(tooCostly('*/'.repeat(10_000))).toContain('operator characters');
     expect(tooCostly(`${'+'.repeat(3000)} `.repeat(6))).toContain('operator characters');
     expect(tooCostly(','.repeat(600_000))).toContain('punctuation');
+  });
+
+  test('words count where they are words, and not in literals, quoted names and comments', () => {
+    const words = 'a '.repeat(310_000);
+    expect(tooCostly(`SELECT ${words}`)).toContain('words');
+    for (const [open, close] of [
+      ["'", "'"],
+      ["'''", "'"],
+      ["E'\\'", "'"],
+      ["e'\\\\\\'", "'"],
+      ['"', '"'],
+      ['$$', '$$'],
+      ['$ü1$ $$', '$ü1$'],
+      ['-- ', '\n'],
+      ['/* /* */', '*/'],
+    ] as const) {
+      expect(tooCostly(`SELECT ${open}${words}${close}`), open).toBeNull();
+      // What looks like the end of it, or like more of it, hides nothing behind it.
+      expect(tooCostly(`SELECT ${open} ${close} ${words}`), open).toContain('words');
+    }
+    // Escapes are those of E'…' alone; a dollar within a name begins nothing; the name E is not the prefix.
+    for (const lie of [
+      `'\\' ${words} '`,
+      `a$$ ${words} $$`,
+      `E '\\' ${words} '`,
+      `nE'\\' ${words} '`,
+      `"'" ${words} "'"`,
+    ])
+      expect(tooCostly(`SELECT ${lie}`), lie.slice(0, 8)).toContain('words');
   });
 });
 
