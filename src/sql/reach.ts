@@ -213,9 +213,11 @@ export class Reach implements Found {
     for (const { source, target, function: called, context } of this.#catalog.casts) {
       if (!this.#mayHave(part, source.oid, path)) continue;
       const applies =
-        context === 'explicit' ? names(part, target.name) : this.#mayHave(part, target.oid, path);
-      if (applies || names(part, target.name))
-        this.#called(called, `${via}the cast from ${source.name} to ${target.name} calls `);
+        names(part, target.name) ||
+        // Put in by the server: on the way into a column, or anywhere.
+        ((context === 'implicit' || (context === 'assignment' && part.relations.some(isWritten))) &&
+          this.#mayHave(part, target.oid, path));
+      if (applies) this.#called(called, `${via}the cast from ${source.name} to ${target.name} calls `);
     }
   }
 
@@ -229,12 +231,15 @@ export class Reach implements Found {
         catalog.relations
           .find(schema, name, path)
           // A whole row is a value too, and has the table's name.
-          .some((relation) => catalog.hasColumn(relation, oid) || relation.name === type.name),
+          .some((relation) => catalog.hasColumn(relation.oid, oid) || relation.name === type.name),
       )
     )
       return true;
-    // What it returns is not looked at.
-    return part.functions.some(({ schema, name }) => catalog.functions.find(schema, name, path).length > 0);
+    return part.functions.some(({ schema, name }) =>
+      catalog.functions
+        .find(schema, name, path)
+        .some(({ results, rowsOf }) => results.includes(oid) || catalog.hasColumn(rowsOf, oid)),
+    );
   }
 
   // — All of them ————————————————————————————————————————————————————————————————————————————————————
@@ -275,6 +280,8 @@ export class Reach implements Found {
     this.#depth--;
   }
 }
+
+const isWritten = ({ use }: RelationUse): boolean => use === 'insert' || use === 'update';
 
 const names = (part: Part, type: string): boolean =>
   part.open.types.some(({ name }) => name === type) || part.functions.some(({ name }) => name === type);
