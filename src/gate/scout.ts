@@ -106,10 +106,8 @@ export class Scout {
   async #connected(): Promise<Line> {
     if (this.#closed) throw gone();
     if (this.#line !== null && !this.#line.lost) return this.#line;
-    const settings = new Map([
-      ['application_name', SCOUT_NAME],
-      ['client_encoding', 'UTF8'],
-    ]);
+    // client_encoding comes with every startup packet that connectUpstream writes; twice is an error to some servers.
+    const settings = new Map([['application_name', SCOUT_NAME]]);
     const upstream = await connectUpstream(this.#target, settings, this.#times.connectMs).catch(
       (error: unknown) => {
         throw error instanceof CountersignError ? error : gone(error);
