@@ -15,7 +15,7 @@ import { FIRST_USER_OID } from '../sql/snapshot.ts';
 import type { Query, Row } from './scout.ts';
 
 /** Objects of one kind, and megabytes of definitions. A catalog larger than that is not kept, and says so. */
-export const CATALOG_ROWS_MAX = 200_000;
+const CATALOG_ROWS_MAX = 200_000;
 const DEFINITIONS_MAX_BYTES = 64 * 1024 * 1024;
 
 /** Texts by object and by the version of its row. */

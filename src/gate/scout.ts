@@ -36,7 +36,7 @@ const LIMITS: ReadOnlyLimits = { statementMs: 5_000, lockMs: 500 };
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 
 /** The server's own error for a statement of ours. The words may quote the statement, never the host or a secret. */
-export class ScoutRefused extends Error {
+class ScoutRefused extends Error {
   readonly sqlstate: string;
 
   constructor(sqlstate: string, message: string) {

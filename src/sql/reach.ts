@@ -7,7 +7,7 @@ import { factsOfBody, factsOfExpressions, factsOfQueries, factsOfRule } from './
 import type { CalledRow, FunctionRow, RelationRow, RuleRow, TypeRow } from './snapshot.ts';
 
 /** More objects than the statements of people reach. What lies beyond is not looked at, so it is held. */
-const OBJECTS_MAX = 2_000;
+const OBJECTS_MAX = 500;
 /** Views upon views upon views. Each level is a few frames of the stack. */
 const DEPTH_MAX = 100;
 /** A person reads the first ones. */
