@@ -11,6 +11,8 @@ import type { Work } from './work.ts';
 
 type Statement = Facts | Unknown;
 
+/** It could not be read here, or only not in reasonable time. */
+const UNREAD: ReadonlySet<Unknown['reason']> = new Set(['syntax', 'statement', 'limit', 'parser']);
 /** Where others change the catalog all the time, what is known counts at its worst after so many tries. */
 const REFRESHES_MAX = 3;
 
@@ -70,7 +72,11 @@ export class LookingUp {
     for (const { statements } of portal.prepared) {
       const path = this.#path(statements);
       for (const statement of statements) {
-        if (!statement.known) continue;
+        if (!statement.known) {
+          // The server may well read it, and plan it.
+          if (UNREAD.has(statement.reason)) planned.push(statement);
+          continue;
+        }
         const resolution = this.#catalog === null ? null : this.#resolve(statement, path);
         if (resolution === null && this.#catalog !== null) return null;
         if (plansBuiltIn(statement) || resolution?.inPlanning) planned.push(resolution?.facts ?? statement);

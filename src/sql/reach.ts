@@ -24,6 +24,7 @@ export interface Found {
 
 type Part = Pick<Facts, 'relations' | 'functions' | 'settings' | 'open'>;
 
+const CALLS = ' calls ';
 const SYMBOL = /^[-+*/<>=~!@#%^&|`?]+$/;
 
 export class Reach implements Found {
@@ -99,7 +100,8 @@ export class Reach implements Found {
     this.#enter(`function ${called.oid}`, () => {
       const shown = `${called.schema}.${called.name}`;
       const why = this.#danger(called);
-      if (why !== null) this.#hold(`${via}${shown} ${why}`, false);
+      if (why !== null)
+        this.#hold(via.endsWith(CALLS) ? `${via}${shown}, which ${why}` : `${via}${shown} ${why}`, false);
       const through = `${via}${shown} calls `;
       for (const other of this.#catalog.callsOf('function', called.oid)) this.#function(other, through);
       for (const part of this.#catalog.partsOf(called)) this.#builtIn(part, through);

@@ -195,3 +195,10 @@ describe('Bind', () => {
     expect(answers.join()).toContain('ErrorResponse 42501');
   });
 });
+
+test('a Bind does not plan a text that is too long to be read here', async () => {
+  const long = `SELECT peek() /* ${'x'.repeat(17 * 1024 * 1024)} */`;
+  const answers = (await client.run(frame.parse({ text: long }), frame.bind({}), frame.sync())).join();
+  expect(answers).toContain('ErrorResponse 42501');
+  expect(answers).not.toContain('@example.com');
+});

@@ -222,6 +222,16 @@ test('whoever decides is told what a table does besides, and nobody else is', ()
   expect(resolve(facts, catalog(rows), null).facts).toBe(facts);
 });
 
+test('the reason says through what, and why', () => {
+  const rows = {
+    functions: [plpgsql('deep', { volatility: 'immutable' }), sql('middle', 'SELECT public.deep()')],
+    relations: [view('v', 'SELECT public.middle() AS m')],
+  };
+  expect(resolved('TABLE v', rows).facts.reasons).toEqual([
+    'view public.v: public.middle calls public.deep, which is written in plpgsql, where being marked immutable proves nothing of what it does',
+  ]);
+});
+
 describe('planning', () => {
   const peek = plpgsql('peek', { volatility: 'immutable' });
   const purge = plpgsql('purge', { volatility: 'volatile' });
