@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { PGlite } from '@electric-sql/pglite';
 import { cstring, int32 } from '../base/bytes.ts';
 import { CountersignError } from '../base/errors.ts';
+import { SCOUT_NAME } from '../gate/scout.ts';
 import { encodeError } from '../wire/backend.ts';
 import { FrameReader, HEADER_LENGTH } from '../wire/frames.ts';
 import { FRONTEND } from '../wire/frontend.ts';
@@ -83,7 +84,9 @@ export class DemoFront {
         // What a connection asked for and did not stay for does not run.
         if (this.#sessions.has(turn.session)) await this.#run(turn);
       }
-      if (this.#sessions.size === 0) await this.#engine.exec('DISCARD ALL');
+      // The proxy itself stays, and keeps nothing here.
+      const visited = [...this.#sessions].some((session) => session.isVisitor);
+      if (!visited && this.#owner === null) await this.#engine.exec('DISCARD ALL');
     } catch (error) {
       // The engine itself has failed, and no later statement can be trusted to it.
       const fatal = new CountersignError('internal', 'the embedded Postgres has crashed', { cause: error });
@@ -123,6 +126,8 @@ export class DemoFront {
 /** One connection: startup, then frames gathered into turns. */
 class Session {
   readonly id: number;
+  /** Anybody but the proxy's scout, which has no settings and names to leave behind. */
+  isVisitor = true;
   readonly #socket: Socket;
   readonly #door: { readonly greeting: Buffer; readonly take: (turn: Turn) => void };
   readonly #frames = new FrameReader(MAX_FRAME_LENGTH);
@@ -171,6 +176,7 @@ class Session {
     }
     if (packet.kind === 'startup') {
       this.#startup = null;
+      this.isVisitor = packet.parameters.get('application_name') !== SCOUT_NAME;
       this.write(this.#door.greeting);
       this.#frames.push(rest);
       return;

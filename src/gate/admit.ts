@@ -21,10 +21,6 @@ import type { Work } from './work.ts';
 
 /** What a session can do with a piece of work. */
 export interface Gate {
-  /** The work with what the catalog says of it; null where the catalog must be asked first. */
-  resolved(work: Work): Work | null;
-  /** The same, asking where it must; null if the session has ended meanwhile. */
-  resolvedAnew(work: Work): Promise<Work | null>;
   /** The strictest verdict on everything that the work would run, as the session stands now. */
   judge(work: Work): Verdict;
   /** Records the intent and lets the very bytes that were judged go to the server. */
@@ -43,8 +39,8 @@ export interface Gate {
   doomed(work: Work): boolean;
   /** The server waits for CopyData and would answer nothing else. */
   copying(): boolean;
-  /** The same frame with names resolved anew, now that every answer is in. */
-  again(work: Work): Work;
+  /** The same frame with names resolved anew, now that every answer is in; null if the session has ended. */
+  again(work: Work): Promise<Work | null>;
   ask(work: Work, verdict: Verdict): Promise<Decision>;
   urlOf(hold: Hold): string;
   /** Ends the session: the client may not do this, the log has failed, or we have a bug. */
@@ -52,12 +48,11 @@ export interface Gate {
   readonly backlogBytes: number;
 }
 
-export function admit(asSent: Work, gate: Gate): void {
-  const work = gate.resolved(asSent);
-  const verdict = gate.judge(work ?? asSent);
-  if (work !== null && verdict.action === 'allow') gate.forward(work, verdict, null);
-  else if (verdict.action === 'deny') gate.refuse(work ?? asSent, verdict, deniedByRule(verdict), null);
-  else hold(work ?? asSent, verdict, gate).catch((error: unknown) => gate.fail(error));
+export function admit(work: Work, gate: Gate): void {
+  const verdict = gate.judge(work);
+  if (verdict.action === 'allow') gate.forward(work, verdict, null);
+  else if (verdict.action === 'deny') gate.refuse(work, verdict, deniedByRule(verdict), null);
+  else hold(work, verdict, gate).catch((error: unknown) => gate.fail(error));
 }
 
 async function hold(asSent: Work, firstVerdict: Verdict, gate: Gate): Promise<void> {
@@ -66,7 +61,7 @@ async function hold(asSent: Work, firstVerdict: Verdict, gate: Gate): Promise<vo
   try {
     if (!(await gate.settled())) return gate.refuse(asSent, firstVerdict, CLIENT_LEFT, null);
     if (gate.copying()) return amidCopy(asSent, firstVerdict, gate);
-    const work = await gate.resolvedAnew(gate.again(asSent));
+    const work = await gate.again(asSent);
     if (work === null) return gate.refuse(asSent, firstVerdict, CLIENT_LEFT, null);
     const verdict = gate.judge(work);
     // What may run, the server itself may refuse.

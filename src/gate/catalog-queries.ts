@@ -15,7 +15,7 @@ import { FIRST_USER_OID } from '../sql/snapshot.ts';
 import type { Query, Row } from './scout.ts';
 
 /** Objects of one kind, and megabytes of definitions. A catalog larger than that is not kept, and says so. */
-export const CATALOG_ROWS_MAX = 200_000;
+const CATALOG_ROWS_MAX = 200_000;
 const DEFINITIONS_MAX_BYTES = 64 * 1024 * 1024;
 
 /** Texts by object and by the version of its row. */
@@ -36,10 +36,12 @@ const FUNCTIONS = (standardBodies: boolean): string => `
     CASE WHEN l.lanname = 'sql' AND e.objid IS NULL THEN p.prosrc END AS body,
     ${standardBodies ? 'p.prosqlbody IS NOT NULL' : 'false'} AS parsed,
     pg_get_expr(p.proargdefaults, 0) AS defaults,
-    p.pronargs > 0 AND p.pronargs - p.pronargdefaults <= 1 AND t.typtype IN ('c', 'd', 'p') AS takes_row
+    p.pronargs > 0 AND p.pronargs - p.pronargdefaults <= 1 AND t.typtype IN ('c', 'd', 'p') AS takes_row,
+    array_to_string(p.prorettype || coalesce(p.proallargtypes, '{}'), ' ') AS results, r.typrelid AS rows_of
   FROM pg_proc p
     JOIN pg_namespace n ON n.oid = p.pronamespace
     JOIN pg_language l ON l.oid = p.prolang
+    JOIN pg_type r ON r.oid = p.prorettype
     LEFT JOIN pg_type t ON t.oid = p.proargtypes[0]
     LEFT JOIN pg_depend e ON e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e'
   WHERE p.oid >= ${FIRST_USER_OID} AND ${LASTING}`;
@@ -265,6 +267,8 @@ function functionOf(row: Row, definitions: Definitions): FunctionRow {
     form: parsed ? 'parsed' : 'text',
     defaults: row['defaults'] ?? null,
     takesRow: flag(row, 'takes_row'),
+    results: text(row, 'results').split(' ').map(Number),
+    rowsOf: number(row, 'rows_of'),
   };
 }
 

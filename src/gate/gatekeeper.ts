@@ -157,7 +157,10 @@ export class Gatekeeper implements Gate {
       suspended: false,
     };
     const planned = this.#lookingUp.plannedBy(portal);
-    if (planned === null) return this.#afterLookingUp(portal, () => this.#bind(frame));
+    if (planned === null) {
+      const statements = portal.prepared.flatMap((prepared) => prepared.statements);
+      return this.#afterLookingUp(statements, () => this.#bind(frame));
+    }
     if (planned.length > 0) {
       const work = workOfBind(frame, portal, planned);
       const verdict = this.judge(work);
@@ -193,8 +196,8 @@ export class Gatekeeper implements Gate {
     });
   }
 
-  #afterLookingUp({ prepared }: Portal, work: () => void): void {
-    const statements = prepared.flatMap((candidate) => candidate.statements);
+  /** As below, with the catalog read as far as these statements need it. */
+  #afterLookingUp(statements: Work['statements'], work: () => void): void {
     this.#afterAnswers(work, () => this.#lookingUp.refresh(statements));
   }
 
@@ -240,7 +243,9 @@ export class Gatekeeper implements Gate {
         return this.refuse(work, this.judge(work), full, null);
       }
     }
-    admit(work, this);
+    const resolved = this.#lookingUp.resolved(work);
+    if (resolved !== null) admit(resolved, this);
+    else this.#afterLookingUp(work.statements, () => this.take(work.frame));
   }
 
   #noRoomFor(change: NameChange): Refusal | null {
@@ -262,15 +267,6 @@ export class Gatekeeper implements Gate {
   }
 
   // — What admit.ts asks for ———————————————————————————————————————————————————————————————————————————
-
-  resolved(work: Work): Work | null {
-    return this.#lookingUp.resolved(work);
-  }
-
-  async resolvedAnew(work: Work): Promise<Work | null> {
-    const resolved = await this.#lookingUp.resolvedAnew(work);
-    return this.#closed ? null : resolved;
-  }
 
   judge(work: Work): Verdict {
     return judge(work, this.#options.node.rules(), this.#following.variables, this.#following.misreading);
@@ -382,7 +378,12 @@ export class Gatekeeper implements Gate {
     return this.#following.pipeline.copyIn;
   }
 
-  again(work: Work): Work {
+  async again(asSent: Work): Promise<Work | null> {
+    const work = await this.#lookingUp.resolvedAnew(this.#reread(asSent));
+    return this.#closed ? null : work;
+  }
+
+  #reread(work: Work): Work {
     const { names } = this.#following;
     if (work.protocol === 'simple') return workOfQuery(work.frame, names, this.#read);
     return work.protocol === 'extended' ? workOfExecute(work.frame, names) : work;

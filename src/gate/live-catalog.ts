@@ -91,15 +91,23 @@ export class LiveCatalog {
 
   /** Resolves when the catalog is as fresh as these statements need it, or cannot be had. Never rejects. */
   async refresh(statements: readonly Facts[]): Promise<void> {
-    const catalog = this.#catalog;
-    const asked = catalog === null ? [] : statements.flatMap((facts) => unknownNames(facts, catalog));
-    const unasked = asked.filter((name) => !this.#missing.has(name));
+    const unasked = this.#unasked(statements);
     if (unasked.length > 0) this.#wanted++;
+    const first = this.#catalog === null;
     const wanted = this.#wanted;
     await this.#waitFor(wanted);
     if (this.#has < wanted) return;
-    if (this.#missing.size + unasked.length > MISSING_MAX) this.#missing.clear();
-    for (const name of unasked) this.#missing.add(name);
+    if (this.#missing.size > MISSING_MAX) this.#missing.clear();
+    for (const name of first ? this.#unasked(statements) : unasked) this.#missing.add(name);
+  }
+
+  /** Names that the catalog has not got and that nobody has looked for yet. */
+  #unasked(statements: readonly Facts[]): string[] {
+    const catalog = this.#catalog;
+    if (catalog === null) return [];
+    return statements
+      .flatMap((facts) => unknownNames(facts, catalog))
+      .filter((name) => !this.#missing.has(name));
   }
 
   async #waitFor(wanted: number): Promise<void> {

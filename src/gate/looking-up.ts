@@ -11,7 +11,10 @@ import type { Work } from './work.ts';
 
 type Statement = Facts | Unknown;
 
-const TRIES_MAX = 3;
+/** It could not be read here, or only not in reasonable time. */
+const UNREAD: ReadonlySet<Unknown['reason']> = new Set(['syntax', 'statement', 'limit', 'parser']);
+/** Where others change the catalog all the time, what is known counts at its worst after so many tries. */
+const REFRESHES_MAX = 3;
 
 export class LookingUp {
   readonly #catalog: LiveCatalog | null;
@@ -19,6 +22,8 @@ export class LookingUp {
   readonly #role: string;
   /** What was sent may have changed the catalog, and its transaction has not ended. */
   #changing = false;
+  /** Since a statement was last resolved. */
+  #refreshes = 0;
   /** It may act as another role, whose "$user" is another schema. */
   #roleUncertain = false;
 
@@ -28,41 +33,36 @@ export class LookingUp {
     this.#role = role;
   }
 
-  /**
-   * The very same work where the catalog has nothing to say; null where it must be read first. `atWorst`: now, whatever
-   * is known.
-   */
-  resolved(work: Work, atWorst = false): Work | null {
+  /** The very same work where the catalog has nothing to say; null where it must be read first. */
+  resolved(work: Work): Work | null {
     if (this.#catalog === null || work.portal?.suspended === true) return work;
     const path = this.#path(work.statements);
     let changed = false;
     const statements: Statement[] = [];
     for (const statement of work.statements) {
-      const resolution = statement.known ? this.#resolve(statement, path, atWorst) : null;
+      const resolution = statement.known ? this.#resolve(statement, path) : null;
       if (statement.known && resolution === null) return null;
       const now = resolution?.facts ?? statement;
       if (now !== statement) changed = true;
       statements.push(now);
     }
+    this.#refreshes = 0;
     // Whatever is kept with a prepared statement is for what its text alone says.
     return changed ? { ...work, statements, prepared: null } : work;
   }
 
-  /**
-   * Has the catalog read as far as this work needs it, then as `resolved`. Where others change it all the time, what is
-   * known counts at its worst. To be called when everything before is answered.
-   */
+  /** To be called when everything before is answered. */
   async resolvedAnew(work: Work): Promise<Work> {
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
+    for (;;) {
       await this.refresh(work.statements);
       const resolved = this.resolved(work);
       if (resolved !== null) return resolved;
     }
-    return this.resolved(work, true) ?? work;
   }
 
-  /** Has the catalog read as far as this work needs it. To be called when everything before is answered. */
+  /** Has the catalog read as far as these need it. To be called when everything before is answered. */
   async refresh(statements: readonly Statement[]): Promise<void> {
+    this.#refreshes++;
     if (!this.#changing) await this.#catalog?.refresh(statements.filter((statement) => statement.known));
   }
 
@@ -72,8 +72,12 @@ export class LookingUp {
     for (const { statements } of portal.prepared) {
       const path = this.#path(statements);
       for (const statement of statements) {
-        if (!statement.known) continue;
-        const resolution = this.#catalog === null ? null : this.#resolve(statement, path, false);
+        if (!statement.known) {
+          // The server may well read it, and plan it.
+          if (UNREAD.has(statement.reason)) planned.push(statement);
+          continue;
+        }
+        const resolution = this.#catalog === null ? null : this.#resolve(statement, path);
         if (resolution === null && this.#catalog !== null) return null;
         if (plansBuiltIn(statement) || resolution?.inPlanning) planned.push(resolution?.facts ?? statement);
       }
@@ -100,11 +104,12 @@ export class LookingUp {
     this.#catalog?.changed();
   }
 
-  #resolve(facts: Facts, path: SearchPath, atWorst: boolean): Resolution | null {
+  #resolve(facts: Facts, path: SearchPath): Resolution | null {
     const { idle, copyIn } = this.#following.pipeline;
     // What is under way may be what makes the difference; once it is answered, a transaction may still be open.
     if (this.#changing && !idle && !copyIn) return null;
-    return this.#catalog?.resolve(facts, path, this.#changing || atWorst) ?? null;
+    const atWorst = this.#changing || this.#refreshes >= REFRESHES_MAX;
+    return this.#catalog?.resolve(facts, path, atWorst) ?? null;
   }
 
   /** Where it is not certain under which path the server will read names, they are looked for in every schema. */

@@ -123,8 +123,8 @@ export class Catalog {
     return this.#aggregates.get(aggregate.oid) ?? [];
   }
 
-  hasColumn(relation: RelationRow, type: number): boolean {
-    return this.#columns.get(type)?.has(relation.oid) ?? false;
+  hasColumn(relation: number, type: number): boolean {
+    return this.#columns.get(type)?.has(relation) ?? false;
   }
 
   /** Whether anything has this name, in any schema where none is given. */

@@ -7,7 +7,7 @@ import { factsOfBody, factsOfExpressions, factsOfQueries, factsOfRule } from './
 import type { CalledRow, FunctionRow, RelationRow, RuleRow, TypeRow } from './snapshot.ts';
 
 /** More objects than the statements of people reach. What lies beyond is not looked at, so it is held. */
-const OBJECTS_MAX = 2_000;
+const OBJECTS_MAX = 500;
 /** Views upon views upon views. Each level is a few frames of the stack. */
 const DEPTH_MAX = 100;
 /** A person reads the first ones. */
@@ -24,6 +24,7 @@ export interface Found {
 
 type Part = Pick<Facts, 'relations' | 'functions' | 'settings' | 'open'>;
 
+const CALLS = ' calls ';
 const SYMBOL = /^[-+*/<>=~!@#%^&|`?]+$/;
 
 export class Reach implements Found {
@@ -99,7 +100,8 @@ export class Reach implements Found {
     this.#enter(`function ${called.oid}`, () => {
       const shown = `${called.schema}.${called.name}`;
       const why = this.#danger(called);
-      if (why !== null) this.#hold(`${via}${shown} ${why}`, false);
+      if (why !== null)
+        this.#hold(via.endsWith(CALLS) ? `${via}${shown}, which ${why}` : `${via}${shown} ${why}`, false);
       const through = `${via}${shown} calls `;
       for (const other of this.#catalog.callsOf('function', called.oid)) this.#function(other, through);
       for (const part of this.#catalog.partsOf(called)) this.#builtIn(part, through);
@@ -213,9 +215,11 @@ export class Reach implements Found {
     for (const { source, target, function: called, context } of this.#catalog.casts) {
       if (!this.#mayHave(part, source.oid, path)) continue;
       const applies =
-        context === 'explicit' ? names(part, target.name) : this.#mayHave(part, target.oid, path);
-      if (applies || names(part, target.name))
-        this.#called(called, `${via}the cast from ${source.name} to ${target.name} calls `);
+        names(part, target.name) ||
+        // Put in by the server: on the way into a column, or anywhere.
+        ((context === 'implicit' || (context === 'assignment' && part.relations.some(isWritten))) &&
+          this.#mayHave(part, target.oid, path));
+      if (applies) this.#called(called, `${via}the cast from ${source.name} to ${target.name} calls `);
     }
   }
 
@@ -229,12 +233,15 @@ export class Reach implements Found {
         catalog.relations
           .find(schema, name, path)
           // A whole row is a value too, and has the table's name.
-          .some((relation) => catalog.hasColumn(relation, oid) || relation.name === type.name),
+          .some((relation) => catalog.hasColumn(relation.oid, oid) || relation.name === type.name),
       )
     )
       return true;
-    // What it returns is not looked at.
-    return part.functions.some(({ schema, name }) => catalog.functions.find(schema, name, path).length > 0);
+    return part.functions.some(({ schema, name }) =>
+      catalog.functions
+        .find(schema, name, path)
+        .some(({ results, rowsOf }) => results.includes(oid) || catalog.hasColumn(rowsOf, oid)),
+    );
   }
 
   // — All of them ————————————————————————————————————————————————————————————————————————————————————
@@ -275,6 +282,8 @@ export class Reach implements Found {
     this.#depth--;
   }
 }
+
+const isWritten = ({ use }: RelationUse): boolean => use === 'insert' || use === 'update';
 
 const names = (part: Part, type: string): boolean =>
   part.open.types.some(({ name }) => name === type) || part.functions.some(({ name }) => name === type);

@@ -22,6 +22,9 @@ export interface FunctionRow {
   readonly defaults: string | null;
   /** It can be called with one row, so also as `row.name`. */
   readonly takesRow: boolean;
+  /** OIDs of the types of its result, and the relation whose rows it returns, or 0. */
+  readonly results: readonly number[];
+  readonly rowsOf: number;
 }
 
 export interface RelationRow {

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DemoDatabase, startDemoDatabase } from '../../src/cli/demo-database.ts';
+import { SCOUT_NAME } from '../../src/gate/scout.ts';
 import { eventually } from '../services/wait.ts';
 
 let demo: DemoDatabase;
@@ -148,6 +149,17 @@ describe('two clients', () => {
     socket.write(sync);
     expect((await answer).rows).toEqual([{ a: 5 }]);
     socket.destroy();
+  });
+
+  test('what the last of them has set goes with it, though the proxy’s own connection stays', async () => {
+    const scout = new pg.Client({ ...demo, application_name: SCOUT_NAME });
+    await scout.connect();
+    const one = await client();
+    await one.query("SET work_mem = '5MB'");
+    expect((await scout.query('SHOW work_mem')).rows).toEqual([{ work_mem: '5MB' }]);
+    for (const each of open.splice(0)) await each.end();
+    await eventually(async () => (await scout.query('SHOW work_mem')).rows[0].work_mem !== '5MB');
+    await scout.end();
   });
 
   test('a transaction of one is not entered by the other, and is rolled back when its client vanishes', async () => {

@@ -2,12 +2,10 @@
 // reaches the server, what may pass does so without anybody being asked.
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { psql } from '../services/psql.ts';
 import { loggedRecords } from '../services/scene.ts';
 import type { StatementCase } from '../sql/vectors.ts';
+import { outcomesOf } from './outcomes.ts';
 import { Stage } from './stage.ts';
-
-const AT_ONCE = 6;
 
 const VECTORS = new URL('../vectors/statements/', import.meta.url);
 const cases = readFileSync(new URL('shop.jsonl', VECTORS), 'utf8')
@@ -25,41 +23,8 @@ beforeAll(async () => {
 });
 afterAll(() => stage?.close());
 
-/** What became of one statement: how psql ended, and what the API says of it. */
-async function outcomeOf({ id, sql }: StatementCase): Promise<string> {
-  // The name by which its hold, if there is one, is told from the others.
-  const connection = { ...stage.agent, env: { PGAPPNAME: id } };
-  const running = psql(connection, ['-v', 'VERBOSITY=verbose', '-c', sql]);
-  let ended = false;
-  let rule = '';
-  const end = running.finally(() => {
-    ended = true;
-  });
-  while (!ended) {
-    const hold = (await stage.holds()).find(({ claimed }) => claimed.application_name === id);
-    if (hold !== undefined) {
-      rule = hold.rule.name;
-      await stage.vote(hold, 'deny', 'a test');
-    }
-    await Promise.race([end, new Promise((resolve) => setTimeout(resolve, 30))]);
-  }
-  const { code, stderr } = await end;
-  const refused = /ERROR: {2}42501: denied by (alice@example\.com|rule)/.exec(stderr);
-  if (refused !== null)
-    return refused[1] === 'rule' ? 'denied' : rule.startsWith('budget-') ? 'stopped' : 'held';
-  // An error with a place in the server's source is the server's own, so it has been asked.
-  return code === 0 || stderr.includes('LOCATION:') ? 'passed' : `failed: ${stderr}`;
-}
-
 test('every line that facts or budgets can answer is answered right', { timeout: 60_000 }, async () => {
-  const outcomes = new Map<string, string>();
-  const queue = [...answered];
-  const work = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      outcomes.set(next.id, await outcomeOf(next));
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const outcomes = await outcomesOf(stage, answered);
   // Settings that change how the server reads text are not for a person to allow.
   const expected = new Map(
     answered.map(({ id, expect: label, sql }) => [

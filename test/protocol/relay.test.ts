@@ -374,6 +374,8 @@ describe('an end in the middle', () => {
     ])('%s: the client gets what came, and then %s', async (_, then, at) => {
       const sql = `SELECT repeat('x', 1000000) /* ${at} */`;
       const client = await linked.wire();
+      // The catalog is read once a statement has waited for it, and nothing more of that comes through the link.
+      await client.query("SELECT repeat('x', 1)");
       const received: Buffer[] = [];
       client.socket.on('data', (chunk: Buffer) => received.push(chunk));
       // RowDescription with one column of this name, then the row.
