@@ -27,7 +27,7 @@ version: 1
 default: allow
 rules:
   - name: notes
-    when: 'statement.relations.exists(r, r.name == "notes") || !statement.known || "EXECUTE" in statement.tags'
+    when: 'statement.relations.exists(r, r.name == "notes") || !statement.known || statement.tags.exists(t, t in ["EXECUTE", "DO"])'
     action: hold
     record: digest
   - { name: quiet, when: 'statement.relations.exists(r, r.name == "users")', action: allow, record: digest }
@@ -127,11 +127,22 @@ test('what is held, allowed, denied and not understood leaves no trace of its va
   expect(await decide('deny')).toBe('(kept back by the rule)');
   await broken;
 
+  // So does the plan of what the server would refuse, and the body of a DO is shown statement by statement.
+  const unplanned = failureOf(agent.query(`UPDATE notes SET id = '${SECRET}' WHERE body = 'x'`));
+  await decide('deny');
+  await unplanned;
+  const code = failureOf(
+    agent.query(`DO $$ BEGIN DELETE FROM notes WHERE body = '${SECRET}'; EXECUTE '${SECRET}'; END $$`),
+  );
+  await decide('deny');
+  await code;
+  expect(told.some((text) => text.includes('DELETE FROM notes WHERE body = …'))).toBe(true);
+
   await agent.query(`SELECT * FROM users WHERE name = '${SECRET}' OR email = $1`, [SECRET]);
   told.push(JSON.stringify(await failureOf(agent.query(`SELECT * FROM orders WHERE status = '${SECRET}'`))));
   told.push(agent.notices.join('\n'));
 
-  await eventually(() => receiver.story().filter((one) => one.startsWith('hold.closed')).length === 6, {
+  await eventually(() => receiver.story().filter((one) => one.startsWith('hold.closed')).length === 8, {
     what: 'the webhooks',
   });
   const stored: string[] = [];
@@ -157,7 +168,7 @@ test('what is held, allowed, denied and not understood leaves no trace of its va
   }
   // Committed to all the same, and whole.
   const intents = loggedRecords(auditDir).filter(({ type }) => type === 'statement.intent');
-  expect(intents).toHaveLength(8);
+  expect(intents).toHaveLength(10);
   for (const { leaf, sql } of intents) {
     expect(sql).toBeUndefined();
     expect(leaf).toMatchObject({ record: 'digest', sql_commitment: expect.any(String) });
