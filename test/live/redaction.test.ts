@@ -81,6 +81,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await agent.end();
+  // Stopped already, unless the test failed.
+  await proxy.kill9();
   await receiver.close();
   await database.close();
 });
