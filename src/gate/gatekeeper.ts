@@ -5,33 +5,23 @@ import { CountersignError } from '../base/errors.ts';
 import type { Hold } from '../holds/hold.ts';
 import type { Verdict } from '../rules/verdict.ts';
 import type { Facts, StatementClass, Unknown } from '../sql/facts.ts';
-import { understand } from '../sql/understand.ts';
 import { Frame } from '../wire/frames.ts';
-import { FRONTEND, parseBind, parseEmpty, parseParse, parseTarget } from '../wire/frontend.ts';
+import { FRONTEND, parseEmpty, parseTarget } from '../wire/frontend.ts';
 import { admit, type Gate } from './admit.ts';
 import type { Asking } from './asking.ts';
-import { nothingSpent } from './budget.ts';
 import type { Following } from './following.ts';
 import { judge } from './judge.ts';
 import { mayHideASetting } from './lexing.ts';
 import { recordLimit } from './limit-record.ts';
 import { LookingUp } from './looking-up.ts';
-import { type NameChange, type Portal, preparedOf } from './names.ts';
+import { Naming } from './naming.ts';
 import type { Node } from './node.ts';
 import type { Outbox } from './outbox.ts';
 import type { Expected, Run } from './pipeline.ts';
 import { barrierFor, intentDraft, intentOf, intentToForward, type Speaker } from './recording.ts';
-import { IN_PLANNING, mustFail, type Refusal, tooManyNames } from './refusal.ts';
+import { mustFail, type Refusal } from './refusal.ts';
 import type { Decision } from './waiting.ts';
-import {
-  sqlText,
-  statementsOf,
-  type Work,
-  workOfBind,
-  workOfExecute,
-  workOfFunctionCall,
-  workOfQuery,
-} from './work.ts';
+import { type Work, workOfExecute, workOfFunctionCall, workOfQuery } from './work.ts';
 
 export interface GatekeeperOptions {
   readonly node: Node;
@@ -56,6 +46,7 @@ export class Gatekeeper implements Gate {
   readonly #following: Following;
   readonly #outbox: Outbox;
   readonly #lookingUp: LookingUp;
+  readonly #naming: Naming;
   #closed = false;
   /** Nothing but reads has been sent in the implicit transaction block that is under way. */
   #onlyRead = true;
@@ -67,6 +58,15 @@ export class Gatekeeper implements Gate {
     this.#outbox = options.outbox;
     const { database, role } = options.following.variables;
     this.#lookingUp = new LookingUp(options.node.catalogs.get(database) ?? null, options.following, role);
+    this.#naming = new Naming({
+      ...options,
+      lookingUp: this.#lookingUp,
+      judge: (work) => this.judge(work),
+      refuse: (work, verdict, refusal) => this.refuse(work, verdict, refusal, null),
+      send: (frame, expected) => this.#send(frame, expected),
+      later: (statements, work) =>
+        statements.length === 0 ? this.#afterAnswers(work) : this.#afterLookingUp(statements, work),
+    });
   }
 
   get backlogBytes(): number {
@@ -78,24 +78,17 @@ export class Gatekeeper implements Gate {
     const { tag, chunk, start, end } = frame;
     switch (tag) {
       case FRONTEND.Query:
-        return this.#admit(workOfQuery(frame, this.#following.names, this.#read));
+        return this.#admit(workOfQuery(frame, this.#following.names, this.#naming.read));
       case FRONTEND.Execute:
         return this.#admit(workOfExecute(frame, this.#following.names));
       case FRONTEND.FunctionCall:
         return admit(workOfFunctionCall(frame), this);
       case FRONTEND.Parse:
-        // What it is kept for is judged by how it is read now, and that may be about to be known.
-        if (this.#following.settingsDoubtful && !this.#knowing) {
-          return this.#afterAnswers(() => this.#parse(frame));
-        }
-        return this.#parse(frame);
+        return this.#naming.parse(frame);
       case FRONTEND.Bind:
-        return this.#bind(frame);
-      case FRONTEND.Close: {
-        const { kind, name } = parseTarget(chunk, start, end);
-        const drop = kind === 'statement' ? 'drop statement' : 'drop portal';
-        return this.#sendNaming(frame, 'close', { kind: drop, name });
-      }
+        return this.#naming.bind(frame);
+      case FRONTEND.Close:
+        return this.#naming.close(frame);
       case FRONTEND.Describe:
         parseTarget(chunk, start, end);
         return this.#send(frame, { kind: 'describe' });
@@ -138,45 +131,6 @@ export class Gatekeeper implements Gate {
     this.#outbox.close();
   }
 
-  #parse(frame: Frame): void {
-    const { name, sql, parameterTypes } = parseParse(frame.chunk, frame.start, frame.end);
-    const prepared = preparedOf(sqlText(sql), this.#read(sql), parameterTypes);
-    this.#sendNaming(frame, 'parse', { kind: 'statement', name, prepared });
-  }
-
-  #bind(frame: Frame): void {
-    const { portal: name, statement, formats, values } = parseBind(frame.chunk, frame.start, frame.end);
-    const portal: Portal = {
-      name,
-      statementName: statement,
-      prepared: this.#following.names.statements.get(statement),
-      formats,
-      values: name === '' ? values : values.map(detached),
-      hold: false,
-      spent: nothingSpent(),
-      suspended: false,
-    };
-    const planned = this.#lookingUp.plannedBy(portal);
-    if (planned === null) {
-      const statements = portal.prepared.flatMap((prepared) => prepared.statements);
-      return this.#afterLookingUp(statements, () => this.#bind(frame));
-    }
-    if (planned.length > 0) {
-      const work = workOfBind(frame, portal, planned);
-      const verdict = this.judge(work);
-      if (verdict.action !== 'allow') return this.refuse(work, verdict, IN_PLANNING, null);
-    }
-    this.#sendNaming(frame, 'bind', { kind: 'portal', name, portal });
-  }
-
-  /** The facts of a text that the server will read as it stands now. */
-  readonly #read = (sql: Buffer): readonly (Facts | Unknown)[] => {
-    const unread = this.#following.unread(sql);
-    return unread === null
-      ? statementsOf(understand(sql, { statementsMax: this.#options.node.limits.statements }))
-      : [unread];
-  };
-
   #flush(frame: Frame): void {
     this.#following.pipeline.flushed();
     this.#outbox.push(frame, 'none');
@@ -218,42 +172,16 @@ export class Gatekeeper implements Gate {
     wait().catch((error: unknown) => this.fail(error));
   }
 
-  #sendNaming(frame: Frame, kind: 'parse' | 'bind' | 'close', change: NameChange): void {
-    const { names, mayCopyIn } = this.#following;
-    const full = this.#noRoomFor(change);
-    if (full !== null) {
-      // Answers that are still to come may make room: a Bind replaces its portal when it is answered, not before.
-      if (!this.#knowing) return this.#afterAnswers(() => this.take(frame));
-      this.#following.expect({ kind: 'refused execute', error: full.error });
-      this.#outbox.push(mustFail('extended'), 'none');
-      return this.#recordLimit(full);
-    }
-    // Amid the COPY of a Query, a server before 14 takes a Parse for an error and skips nothing of what comes behind it.
-    names.expect(change, mayCopyIn ? 'SQL' : 'message');
-    this.#send(frame, { kind, change });
-  }
-
   /** What its statements would make under a name must find room first: the server would make it. */
   #admit(work: Work): void {
-    for (const changes of work.changes) {
-      for (const change of changes) {
-        const full = this.#noRoomFor(change);
-        if (full === null) continue;
-        if (!this.#knowing) return this.#afterAnswers(() => this.take(work.frame));
-        return this.refuse(work, this.judge(work), full, null);
-      }
+    const full = this.#naming.noRoomFor(work.changes);
+    if (full !== null) {
+      if (!this.#knowing) return this.#afterAnswers(() => this.take(work.frame));
+      return this.refuse(work, this.judge(work), full, null);
     }
     const resolved = this.#lookingUp.resolved(work);
     if (resolved !== null) admit(resolved, this);
     else this.#afterLookingUp(work.statements, () => this.take(work.frame));
-  }
-
-  #noRoomFor(change: NameChange): Refusal | null {
-    const { names, pipeline } = this.#following;
-    const { names: most, preparedBytes } = this.#options.node.limits;
-    const limit = names.exceededBy(change, most, preparedBytes);
-    // What the server will ignore is not kept either.
-    return limit === null || pipeline.skipping ? null : tooManyNames(most, preparedBytes, limit);
   }
 
   #recordLimit({ error }: Refusal): void {
@@ -364,8 +292,7 @@ export class Gatekeeper implements Gate {
 
   /** Everything is answered, or will be by what the client sends: the rest of a COPY. */
   get #knowing(): boolean {
-    const { pipeline } = this.#following;
-    return pipeline.idle || pipeline.copyIn;
+    return this.#following.pipeline.settled;
   }
 
   doomed(work: Work): boolean {
@@ -385,7 +312,7 @@ export class Gatekeeper implements Gate {
 
   #reread(work: Work): Work {
     const { names } = this.#following;
-    if (work.protocol === 'simple') return workOfQuery(work.frame, names, this.#read);
+    if (work.protocol === 'simple') return workOfQuery(work.frame, names, this.#naming.read);
     return work.protocol === 'extended' ? workOfExecute(work.frame, names) : work;
   }
 
@@ -412,11 +339,6 @@ export class Gatekeeper implements Gate {
         : intentOf(speaker, work, verdict, inTransaction, hash, hold, refusal);
     return node.log.append(intentDraft(intent, work));
   }
-}
-
-/** A view would keep the client's whole chunk alive for as long as the portal lives; the unnamed one soon has a successor. */
-function detached(value: Buffer | null): Buffer | null {
-  return value === null ? null : Buffer.from(value);
 }
 
 const READS: ReadonlySet<StatementClass> = new Set(['read', 'session', 'transaction']);

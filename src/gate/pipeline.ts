@@ -90,6 +90,11 @@ export class Pipeline {
     return this.#head() === undefined;
   }
 
+  /** Everything is answered, or will be by what the client sends: the rest of a COPY. */
+  get settled(): boolean {
+    return this.idle || this.#copyIn;
+  }
+
   /** Messages that the server has still to answer. */
   get length(): number {
     this.#head(); // a CopyDone has no answer to wait for
