@@ -80,7 +80,9 @@ export class LiveCatalog {
   }
 
   #worst(facts: Facts, known: Resolution): Resolution {
-    return { facts: atWorst(facts, known), inPlanning: known.inPlanning || isForeign(facts) };
+    // What was volatile waits for its Execute as before; what was harmless may have become something that planning runs.
+    const mayHaveTurned = isForeign(facts) && !known.facts.classes.includes('code');
+    return { facts: atWorst(facts, known), inPlanning: known.inPlanning || mayHaveTurned };
   }
 
   /** A statement that may have changed the catalog is complete. */

@@ -252,7 +252,7 @@ export class Reach implements Found {
     for (const one of facts) {
       for (const each of one.open.classes) this.#class(each);
       for (const reason of one.open.reasons) this.#reason(via + reason);
-      if (one.settings.length > 0) this.#hold(`${via}what changes settings`, true);
+      if (one.settings.length > 0) this.#hold(`${via}what changes settings`, false);
       if (one.functions.some(({ name }) => runsInPlanning(name))) this.inPlanning = true;
       this.names(one, null, via);
     }
