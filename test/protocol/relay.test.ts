@@ -17,9 +17,19 @@ const RELAYED_MIB = Number(process.env['TEST_RELAY_MIB'] ?? 256);
 const GROWTH_MAX = 112 * MIB;
 const LONG_MS = 120_000;
 
+/** What is relayed here is more than anybody would be sent unasked. */
+const BUDGETS = {
+  statementRows: 1e9,
+  statementBytes: '1000GiB',
+  sessionRows: 1e9,
+  sessionBytes: '1000GiB',
+  agentRows: 1e9,
+  agentBytes: '1000GiB',
+};
+
 let stage: Stage;
 beforeAll(async () => {
-  stage = await Stage.open();
+  stage = await Stage.open({ budgets: BUDGETS });
   // What the first session loads and compiles is not the growth of the others.
   const client = await stage.wire();
   await client.query("SELECT repeat('x', 100000) FROM generate_series(1, 500)");
@@ -360,7 +370,7 @@ describe('an end in the middle', () => {
     let linked: Stage;
     beforeAll(async () => {
       link = await linkToPostgres();
-      linked = await Stage.open({ target: { host: '127.0.0.1', port: link.port } });
+      linked = await Stage.open({ target: { host: '127.0.0.1', port: link.port }, budgets: BUDGETS });
     });
     afterAll(async () => {
       await linked?.close();
@@ -418,7 +428,7 @@ describe('a log on a slow disk', () => {
   const disk = slowDisk();
   let slow: Stage;
   beforeAll(async () => {
-    slow = await Stage.open({ env: disk.env });
+    slow = await Stage.open({ env: disk.env, budgets: BUDGETS });
     await (await slow.wire()).query('SELECT 1');
   });
   afterEach(() => disk.goOn());
