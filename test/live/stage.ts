@@ -15,6 +15,16 @@ import { WireClient, type WireOptions } from './wire-client.ts';
 
 const AGENT = { user: 'reporting-bot', password: 'an agent’s password' } as const;
 
+/** Budgets for what is more than anybody would be sent unasked. */
+export const ENDLESS = {
+  statementRows: 1e9,
+  statementBytes: '1000GiB',
+  sessionRows: 1e9,
+  sessionBytes: '1000GiB',
+  agentRows: 1e9,
+  agentBytes: '1000GiB',
+} as const;
+
 export interface VoteAnswer {
   readonly status: number;
   readonly body: { readonly code?: string; readonly state?: string; readonly detail?: string };

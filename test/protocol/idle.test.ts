@@ -3,7 +3,7 @@
 // been ended, enough time has passed for everybody.
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Stage } from '../live/stage.ts';
+import { ENDLESS, Stage } from '../live/stage.ts';
 import { extended, frame, type WireClient } from '../live/wire-client.ts';
 import { TLS } from '../services/places.ts';
 import { loggedRecords } from '../services/scene.ts';
@@ -27,7 +27,7 @@ async function witnessInTransaction(stage: Stage): Promise<void> {
 describe('limits.idle', () => {
   let stage: Stage;
   beforeAll(async () => {
-    stage = await Stage.open({ limits: { idle: '300ms' } });
+    stage = await Stage.open({ limits: { idle: '300ms' }, budgets: ENDLESS });
   });
   afterAll(() => stage?.close());
 

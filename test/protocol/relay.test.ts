@@ -2,7 +2,7 @@
 // slow either is, or the log's disk, the proxy keeps no more of it than fits a few buffers. Memory is that of the process.
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Stage } from '../live/stage.ts';
+import { ENDLESS, Stage } from '../live/stage.ts';
 import { extended, frame, type WireClient } from '../live/wire-client.ts';
 import { type Link, linkToPostgres } from '../services/link.ts';
 import { bytesReadBy, isAsleep, residentBytes } from '../services/process.ts';
@@ -17,19 +17,9 @@ const RELAYED_MIB = Number(process.env['TEST_RELAY_MIB'] ?? 256);
 const GROWTH_MAX = 112 * MIB;
 const LONG_MS = 120_000;
 
-/** What is relayed here is more than anybody would be sent unasked. */
-const BUDGETS = {
-  statementRows: 1e9,
-  statementBytes: '1000GiB',
-  sessionRows: 1e9,
-  sessionBytes: '1000GiB',
-  agentRows: 1e9,
-  agentBytes: '1000GiB',
-};
-
 let stage: Stage;
 beforeAll(async () => {
-  stage = await Stage.open({ budgets: BUDGETS });
+  stage = await Stage.open({ budgets: ENDLESS });
   // What the first session loads and compiles is not the growth of the others.
   const client = await stage.wire();
   await client.query("SELECT repeat('x', 100000) FROM generate_series(1, 500)");
@@ -370,7 +360,7 @@ describe('an end in the middle', () => {
     let linked: Stage;
     beforeAll(async () => {
       link = await linkToPostgres();
-      linked = await Stage.open({ target: { host: '127.0.0.1', port: link.port }, budgets: BUDGETS });
+      linked = await Stage.open({ target: { host: '127.0.0.1', port: link.port }, budgets: ENDLESS });
     });
     afterAll(async () => {
       await linked?.close();
@@ -428,7 +418,7 @@ describe('a log on a slow disk', () => {
   const disk = slowDisk();
   let slow: Stage;
   beforeAll(async () => {
-    slow = await Stage.open({ env: disk.env, budgets: BUDGETS });
+    slow = await Stage.open({ env: disk.env, budgets: ENDLESS });
     await (await slow.wire()).query('SELECT 1');
   });
   afterEach(() => disk.goOn());
