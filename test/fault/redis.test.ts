@@ -2,6 +2,7 @@
 // a rule allows flow on, everything that needs a person is refused in time, and nothing runs unapproved or twice.
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { countersign, type RunningCountersign, startCountersign } from '../services/countersign.ts';
@@ -73,7 +74,14 @@ describe('two nodes', () => {
 
   test('an agent’s budget is one on both', async () => {
     const few = { agentRows: 100 };
+    const bus = new Redis(redis.address.url);
+    const greetings: string[] = [];
+    bus.on('pmessage', (_, __, text: string) => greetings.push(text));
+    await bus.psubscribe('*:bus:spending');
     const [east, west] = await Promise.all([startNode('east', {}, few), startNode('west', {}, few)]);
+    // What a node has sent before they have met is not counted by the other.
+    await eventually(() => greetings.length >= 3, { what: 'the nodes greeting each other' });
+    bus.disconnect();
     const [there, here] = await Promise.all([connectAgent(east), connectAgent(west)]);
     expect((await there.query('SELECT generate_series(1, 100)')).rowCount).toBe(100);
     const approver = new Approver(west);
