@@ -22,11 +22,13 @@ export interface BudgetLimits {
 export interface Spent {
   rows: number;
   bytes: number;
+  /** What it may send unasked, as it was when it began; null: all that there is. */
+  most: Amount | null;
   /** A person has said that it may send the rest. */
   free: boolean;
 }
 
-export const nothingSpent = (): Spent => ({ rows: 0, bytes: 0, free: false });
+export const nothingSpent = (): Spent => ({ rows: 0, bytes: 0, most: null, free: false });
 
 /** A budget that the next row would pass. */
 export interface Exceeded {

@@ -9,6 +9,7 @@ import { Frame } from '../wire/frames.ts';
 import { FRONTEND, parseEmpty, parseTarget } from '../wire/frontend.ts';
 import { admit, type Gate } from './admit.ts';
 import type { Asking } from './asking.ts';
+import type { Amount } from './budget.ts';
 import type { Following } from './following.ts';
 import { judge } from './judge.ts';
 import { mayHideASetting } from './lexing.ts';
@@ -210,8 +211,7 @@ export class Gatekeeper implements Gate {
       startedUs: this.#options.node.clock.monoUs(),
       work,
       verdict,
-      // Whoever was asked has said yes to all of it.
-      most: hold === null ? this.#following.budget.of(verdict.budgets) : null,
+      most: this.#mostOf(work, verdict, hold),
       hold: hold?.request.id ?? null,
       leavesNothing: this.#leavesNothing(work),
       denial: null,
@@ -225,6 +225,16 @@ export class Gatekeeper implements Gate {
     this.#following.expect(expectedFor(work, run));
     if (hold !== null && mayHideASetting(work)) this.#following.settingsDoubtful = true;
     this.#outbox.push(work.frame, hold === null ? barrierFor(work) : 'durable');
+  }
+
+  /** What it may send unasked; null: all that there is. */
+  #mostOf({ portal }: Work, verdict: Verdict, hold: Hold | null): Amount | null {
+    // The rest of what was judged when it began.
+    if (portal?.suspended === true) return portal.spent.most;
+    // Whoever was asked has said yes to all of it.
+    const most = hold === null ? this.#following.budget.of(verdict.budgets) : null;
+    if (portal !== null) portal.spent.most = most;
+    return most;
   }
 
   #leavesNothing({ statements }: Work): boolean {

@@ -76,7 +76,7 @@ describe('a row', () => {
     for (let i = 0; i < 3; i++) {
       expect(budget.spend([spent], most, 10)).toEqual({ of, unit, limit: limit![unit] });
     }
-    expect(spent).toEqual({ rows: 2, bytes: 20, free: false });
+    expect(spent).toMatchObject({ rows: 2, bytes: 20, free: false });
   });
 
   test('counts for all sessions of its agent, and for no other agent', () => {

@@ -13,7 +13,7 @@ export function portalWith(changes: Partial<Portal> = {}): Portal {
     formats: [],
     values: [],
     hold: false,
-    spent: { rows: 0, bytes: 0, free: false },
+    spent: { rows: 0, bytes: 0, most: null, free: false },
     suspended: false,
     ...changes,
   };

@@ -209,6 +209,16 @@ describe('in pieces', () => {
     expect(besides(answers)).toEqual([DENIED, 'ReadyForQuery I']);
   });
 
+  test('what a person has allowed before it ran goes on as it began', async () => {
+    const sql = `SELECT purge_user(-g), ${++count} FROM generate_series(1, 400) g`;
+    client.write(frame.parse({ text: sql }), frame.bind({}), frame.execute({ rows: 150 }), frame.flush());
+    await stage.approve(sql);
+    expect(rowsIn(await client.until('PortalSuspended'))).toBe(150);
+    client.write(frame.execute({ rows: 150 }), frame.execute({}), frame.sync());
+    expect(rowsIn(await client.ready())).toBe(250);
+    expect(await stage.holds()).toEqual([]);
+  });
+
   test('a cursor spends one budget, however it is fetched', async () => {
     await client.query('BEGIN');
     await client.query(`DECLARE paged CURSOR FOR ${selectOf(500)}`);

@@ -19,7 +19,7 @@ afterAll(() => pair?.close());
 
 const SCENES: Readonly<Record<string, { readonly least: number; readonly scene: Scene<pg.Client> }>> = {
   'cursors and streams of rows': {
-    least: 12,
+    least: 13,
     scene: async (client, say) => {
       const cursor = client.query(new Cursor('SELECT i, repeat($1, i) FROM generate_series(1, 10) i', ['x']));
       for (const count of [3, 3, 1, 100, 1]) say(await cursor.read(count));
@@ -36,6 +36,11 @@ const SCENES: Readonly<Record<string, { readonly least: number; readonly scene: 
       const rows: unknown[] = [];
       for await (const row of stream) rows.push(row);
       say(rows);
+      // More than may go out unasked where rules are enforced.
+      const many = new QueryStream('SELECT i FROM generate_series(1, 25000) i', [], { batchSize: 6000 });
+      let count = 0;
+      for await (const _ of client.query(many)) count++;
+      say(count);
       // Left amid the rows.
       for await (const row of client.query(new QueryStream('SELECT i FROM generate_series(1, 1000) i'))) {
         say(row);
