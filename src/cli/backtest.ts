@@ -128,7 +128,7 @@ function statementOf(
       inTransaction: leaf['in_transaction'] === true,
       claimed,
     },
-    understood: !listOf(leaf['classes']).includes('unknown'),
+    classes: listOf(leaf['classes']),
     resumed: leaf['rule'] === RESUMED,
     action: actionOf(leaf['verdict']),
     rule: textOf(leaf['rule']),

@@ -1,7 +1,7 @@
 // Recorded statements through other rules: what would newly be held, denied or let go. Pure; cli/backtest.ts reads the log.
 // Each distinct statement is judged once per kind of session that the rules can tell apart.
 import { LRUCache } from 'lru-cache';
-import type { Facts, Understanding, Unknown } from '../sql/facts.ts';
+import { type Facts, STATEMENT_CLASSES, type Understanding, type Unknown } from '../sql/facts.ts';
 import { judgeFrame } from './cases.ts';
 import type { LoadedRules } from './load.ts';
 import type { Action, SessionVariables } from './verdict.ts';
@@ -12,8 +12,8 @@ export interface RecordedStatement {
   readonly sql: string | null;
   readonly atMs: number;
   readonly session: SessionVariables;
-  /** False where the gate could not tell what would run, whatever its text says now. */
-  readonly understood: boolean;
+  /** As they were in its database, all statements of the frame together; `unknown` where the gate could not tell what would run. */
+  readonly classes: readonly string[];
   /** More rows of a portal that was judged when it started. */
   readonly resumed: boolean;
   readonly action: Action;
@@ -94,29 +94,30 @@ export class Backtest {
       this.#notJudged.set(judgement, (this.#notJudged.get(judgement) ?? 0) + 1);
       return;
     }
-    if (!recorded.understood) this.#notUnderstood++;
+    if (recorded.classes.includes('unknown')) this.#notUnderstood++;
     if (judgement.action !== recorded.action) this.#changed(recorded, judgement);
   }
 
   #judgementOf(recorded: RecordedStatement): Judgement {
-    const { sql, session, understood } = recorded;
+    const { sql, session, classes } = recorded;
     if (recorded.resumed) return 'resumed';
     if (sql === null) return 'redacted';
-    if (this.#known === null) return this.#judge(sql, session, understood);
-    const key = `${understood ? '' : '?'}${this.#keyOf(session)}${sql}`;
+    if (this.#known === null) return this.#judge(sql, session, classes);
+    const key = `${classes.join()} ${this.#keyOf(session)}${sql}`;
     let judgement = this.#known.get(key);
     if (judgement === undefined) {
-      judgement = this.#judge(sql, session, understood);
+      judgement = this.#judge(sql, session, classes);
       this.#known.set(key, judgement);
     }
     return judgement;
   }
 
-  #judge(sql: string, session: SessionVariables, understood: boolean): Judgement {
+  #judge(sql: string, session: SessionVariables, classes: readonly string[]): Judgement {
     this.#distinct++;
     let understanding = this.#understand(sql);
     // The session, not the text, was why: a name that nobody had given, a setting under which the server reads otherwise.
-    if (!understood && isUnderstood(understanding)) understanding = asRecorded(sql);
+    if (classes.includes('unknown') && isUnderstood(understanding)) understanding = asRecorded(sql);
+    else understanding = asInDatabase(understanding, classes);
     if (understanding.known && understanding.statements.some(runsByName)) return 'named';
     const verdict = judgeFrame(this.#rules, understanding, session);
     return { action: verdict?.action ?? 'allow', rule: verdict?.rule ?? 'empty query' };
@@ -209,6 +210,24 @@ const runsByName = ({ names }: Facts): boolean =>
 
 const isUnderstood = (understanding: Understanding): boolean =>
   understanding.known && understanding.statements.every(({ classes }) => !classes.includes('unknown'));
+
+/**
+ * With what the catalog said when it was recorded: that functions of the user's own are harmless, or that a view or a rule
+ * does more than the text shows.
+ */
+function asInDatabase(understanding: Understanding, recorded: readonly string[]): Understanding {
+  if (!understanding.known) return understanding;
+  const shown = new Set<string>(understanding.statements.flatMap(({ classes }) => classes));
+  const hidden = STATEMENT_CLASSES.filter((one) => recorded.includes(one) && !shown.has(one));
+  if (hidden.length === 0 && [...shown].every((one) => recorded.includes(one))) return understanding;
+  return {
+    ...understanding,
+    statements: understanding.statements.map((facts) => ({
+      ...facts,
+      classes: [...(recorded.includes('code') ? facts.classes : facts.open.classes), ...hidden],
+    })),
+  };
+}
 
 function asRecorded(text: string): Unknown {
   return {

@@ -146,6 +146,18 @@ test('what the record cannot say is counted and not judged', async () => {
   expect((await backtest(['--log', dir])).out).toContain('not judged    1: text not kept');
 });
 
+test('what only the catalog knew is known from the record: a harmless function, a view that runs code', async () => {
+  const dir = await logOf([
+    { sql: 'SELECT full_name(u) FROM users u', classes: ['read'], verdict: 'allow', rule: 'ordinary' },
+    { sql: 'SELECT * FROM danger_view', classes: ['read', 'code'], verdict: 'hold', rule: 'code' },
+    // What its text alone shows stays, whatever was recorded.
+    { sql: "SELECT pg_read_file('x')", classes: ['read'], verdict: 'allow', rule: 'ordinary' },
+  ]);
+  const { out } = await backtest(['--log', dir, '--json']);
+  expect(JSON.parse(out)).toMatchObject({ judged: 3, newly_held: { count: 1 }, newly_let_go: { count: 0 } });
+  expect(out).toContain('pg_read_file');
+});
+
 test('what the gate could not understand is judged as not understood, though its text could be', async () => {
   const dir = await logOf([
     { sql: 'SELECT 1', verdict: 'hold', rule: 'strict' },
