@@ -75,6 +75,10 @@ export class Naming {
       return later(statements, () => this.bind(frame));
     }
     if (planned.length > 0) {
+      // What could not be read here, the server may have refused: then there is nothing that this would plan.
+      if (!this.#following.pipeline.settled && planned.some((one) => !one.known)) {
+        return later([], () => this.bind(frame));
+      }
       const work = workOfBind(frame, portal, planned);
       const verdict = judge(work);
       if (verdict.action !== 'allow') return refuse(work, verdict, IN_PLANNING);
