@@ -1,6 +1,6 @@
 // Connections that never become a session, or only if everything about them is right: packets, TLS and the SASL exchange
 // bent before anybody has proved anything.
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { serialize } from 'pg-protocol';
 import { int32 } from '../../src/base/bytes.ts';
 import { BACKEND } from '../../src/wire/backend.ts';
@@ -147,8 +147,16 @@ export async function attempt(place: Place, marker: string, random: Random): Pro
   }
 }
 
+/** The header of a record with a ClientHello, and nothing in it (RFC 8446, 5.1). */
+const HANDSHAKE_RECORD = Buffer.from('16030100050100000100', 'hex');
+
 /** A TLS handshake where none may stand. */
 function hello(line: Line): void {
+  // Node itself dies of a handshake within TLS that has a write under way: the beginning of one must do there.
+  if (line.socket instanceof TLSSocket || line.socket.writableLength > 0) {
+    line.socket.write(HANDSHAKE_RECORD);
+    return;
+  }
   const secured = connectTls({ socket: line.socket, host: '127.0.0.1', rejectUnauthorized: false });
   secured.on('error', () => {});
 }
