@@ -171,7 +171,9 @@ describe('a node whose rule file changes', () => {
 
     put(pack('deny', "  - { name: never, when: 'false', action: hold }\n"));
     await eventually(() => proxy.stderr().includes('"msg":"rules loaded"'), { what: 'the new rules' });
-    expect(proxy.stderr()).toContain('rule \\"never\\" can never fire');
+    await eventually(() => proxy.stderr().includes('rule \\"never\\" can never fire'), {
+      what: 'its warning',
+    });
     expect(await failureOf(agent.query('SELECT 3'))).toMatchObject({ code: '42501' });
     await agent.end();
     expect(await proxy.stop()).toBe(0);
