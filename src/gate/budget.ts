@@ -192,8 +192,10 @@ export class Budget {
 
   /** Counts a row of `bytes` for `spends`; or counts nothing, and says which budget it would pass. */
   spend(spends: readonly Spent[], most: Amount, bytes: number): Exceeded | null {
-    for (const spent of spends) if (spent.free) return null;
+    // One cursor that may go on frees nothing that stands beside it.
+    if (spends.length > 0 && spends.every(({ free }) => free)) return null;
     for (const spent of spends) {
+      if (spent.free) continue;
       if (spent.rows + 1 > most.rows) return { of: 'statement', unit: 'rows', limit: most.rows };
       if (spent.bytes + bytes > most.bytes) return { of: 'statement', unit: 'bytes', limit: most.bytes };
     }
@@ -212,7 +214,9 @@ export class Budget {
 
   /** A person has said yes: the statement sends the rest, and of a session's or an agent's budget there is as much again. */
   forgive({ of }: Exceeded, spends: readonly Spent[]): void {
-    for (const spent of spends) spent.free = true;
+    // The statement's own comes first; a cursor that it drives besides was not what was asked about.
+    const [own] = spends;
+    if (own !== undefined) own.free = true;
     if (of !== 'statement') this.#session.forgive();
     if (of === 'agent') this.#agent.forgive();
   }

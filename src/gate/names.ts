@@ -325,11 +325,14 @@ function cursorOf(name: string, body: Facts, hold: boolean): Portal {
 
 /** The budgets of the cursors that `statement` drives. */
 export function spentByCursors(statement: Facts | Unknown, names: Names): Spent[] {
-  if (!statement.known) return [];
-  return statement.names
-    .filter((use) => use.kind === 'fetch')
-    .flatMap(({ name }) => names.portals.get(nameKey(name)).map(({ spent }) => spent));
+  return cursorsIn(statement).flatMap((name) => names.portals.get(nameKey(name)).map(({ spent }) => spent));
 }
+
+/** It drives a cursor and nothing else. */
+export const isFetch = (statement: Facts | Unknown): boolean => cursorsIn(statement).length > 0;
+
+const cursorsIn = (statement: Facts | Unknown): string[] =>
+  statement.known ? statement.names.flatMap((use) => (use.kind === 'fetch' ? [use.name] : [])) : [];
 
 /**
  * Everything that `statement` would run: itself, what an EXECUTE in it names and what a FETCH in it drives, whatever of

@@ -52,6 +52,7 @@ export class Overrun {
     const decision = await asking.ask(run.work, verdictOn(run, exceeded), variables, searchPath);
     if (decision.kind === 'approved') {
       following.budget.forgive(exceeded, run.work.spends);
+      run.most = null;
       run.hold = decision.hold.request.id;
     } else {
       run.denial = stopped(decision, node.urlOf);

@@ -17,7 +17,7 @@ export interface Run {
   readonly work: Work;
   readonly verdict: Verdict;
   /** What it may send unasked; null: all that there is. */
-  readonly most: Amount | null;
+  most: Amount | null;
   /** A person was asked before it ran, or whether it may send more; told how it ended. */
   hold: HoldId | null;
   /** Nothing would have to be undone if it failed: it reads, and nothing ran before it in the same transaction. */

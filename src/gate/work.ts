@@ -7,6 +7,7 @@ import { parseExecute, parseFunctionCall, parseQuery } from '../wire/frontend.ts
 import { nothingSpent, type Spent } from './budget.ts';
 import {
   boundTo,
+  isFetch,
   type NameChange,
   type Names,
   nameChanges,
@@ -70,7 +71,7 @@ export function workOfQuery(frame: Frame, names: Names, read: ReadSql): Work {
     formats: [],
     values: [],
     prepared: null,
-    spends: [nothingSpent(), ...cursors],
+    spends: cursors.length > 0 && own.every(isFetch) ? cursors : [nothingSpent(), ...cursors],
     changes,
   };
 }
@@ -107,6 +108,8 @@ function workOfUncertainExecute(frame: Frame, name: string, portals: readonly Po
   const last = portals.at(-1);
   const changes = own.map(nameChanges);
   const statements = own.flatMap((statement) => whatRuns(statement, names));
+  const cursors = own.flatMap((statement) => spentByCursors(statement, names));
+  const spent = portals.length === 0 ? [nothingSpent()] : portals.map((portal) => portal.spent);
   if (portals.length === 0) statements.push(unknownName('', `portal "${name}"`));
   // Which of them changes the names is not known before the server has answered, so the names would not be either.
   if (own.length > 1 && changes.some((each) => each.length > 0)) {
@@ -123,10 +126,7 @@ function workOfUncertainExecute(frame: Frame, name: string, portals: readonly Po
     formats: last?.formats ?? [],
     values: last?.values ?? [],
     prepared: null,
-    spends: [
-      ...(portals.length === 0 ? [nothingSpent()] : portals.map(({ spent }) => spent)),
-      ...own.flatMap((statement) => spentByCursors(statement, names)),
-    ],
+    spends: cursors.length > 0 && own.every(isFetch) ? cursors : [...spent, ...cursors],
     changes: own.length === 1 ? changes : [],
   };
 }

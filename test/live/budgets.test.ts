@@ -240,6 +240,18 @@ describe('in pieces', () => {
     expect(rowsIn(await client.query('FETCH ALL FROM allowed'))).toBe(300);
   });
 
+  test('a cursor that may go on lets nothing else go with it', async () => {
+    await client.query('BEGIN');
+    await client.query(`DECLARE lent CURSOR FOR ${selectOf(500)}`);
+    client.write(frame.query('FETCH 200 FROM lent'));
+    await stage.approve('FETCH 200 FROM lent');
+    expect(rowsIn(await client.ready())).toBe(200);
+    const sql = `FETCH 1 FROM lent; ${selectOf(300)}`;
+    client.write(frame.query(sql));
+    await stage.deny(sql);
+    expect(rowsIn(await client.ready())).toBe(ROWS);
+  });
+
   test('made and fetched in one text', async () => {
     const sql = `BEGIN; DECLARE c${++count} CURSOR FOR SELECT generate_series(1, 300); FETCH ALL FROM c${count}`;
     client.write(frame.query(sql));
